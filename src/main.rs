@@ -1,0 +1,2 @@
+//! The `boxd` binary.
+fn main() {}
