@@ -1,1 +1,17 @@
 //! boxd: a sandbox daemon. ARCHITECTURE.md is the map; each module's head says what it owns.
+
+pub mod cli;
+mod clock;
+pub mod config;
+pub mod daemon;
+mod error;
+mod http;
+mod id;
+mod log;
+mod network;
+mod process;
+mod runtime;
+mod sandbox;
+mod sys;
+mod telemetry;
+mod wire;

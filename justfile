@@ -1,0 +1,46 @@
+# Lists the recipes.
+default:
+    @just --list
+
+# Starts a daemon, for example `just serve --stream-dialect ndjson`
+[group('run')]
+serve *ARGS:
+    cargo run --release --bin boxd -- serve {{ARGS}}
+
+# Runs all tests
+[group('check')]
+test *ARGS:
+    cargo test {{ARGS}}
+
+# Replays the fixtures whose names contain NAME, all without it
+[group('check')]
+replay NAME='':
+    cargo test --test replay -- {{NAME}}
+
+# Writes the snapshots of the fixtures whose names contain NAME anew; read the difference before you commit it
+[group('check')]
+accept NAME:
+    INSTA_UPDATE=always cargo test --test replay -- {{NAME}}
+    git diff --stat -- snapshots
+
+# Formats the code, then checks it for what clippy and rustdoc find
+[group('check')]
+lint:
+    cargo fmt --all
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+# Runs the official SDKs against boxd
+[group('check')]
+sdk:
+    cargo build --bin boxd && harness/sdk/run
+
+# Does what CI does
+[group('check')]
+ci:
+    CI=true .ci/run
+
+# Prints the table of figures: how fast and how small, beside what the machine does without a daemon
+[group('measure')]
+bench *ARGS:
+    cargo build --release --workspace && ./target/release/boxd-harness bench {{ARGS}}

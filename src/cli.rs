@@ -1,0 +1,93 @@
+//! The command line and the environment, turned into a `Config`.
+//!
+//! Each setting has a flag and a variable `BOXD_…`; where the known server has a variable for it, that one counts too, after
+//! ours. The known server's own command line (no subcommand, `-port N`) is understood as well.
+
+mod serve_args;
+mod units;
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use serve_args::ServeArgs;
+
+/// What the binary was asked to do.
+#[derive(Debug)]
+pub enum Action {
+    /// Run the daemon.
+    Serve(Box<Config>),
+    /// Print this and leave.
+    Print(String),
+}
+
+/// A command line that cannot be obeyed, in one line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadUsage(String);
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "boxd",
+    version,
+    about = "A sandbox daemon: processes, their streams and their logs over HTTP",
+    long_about = "A sandbox daemon: runs commands for agents and developers and streams what they print, over the Sandbox API \
+                  that the official Blaxel SDKs speak.\n\nStart it with `boxd serve` and try:\n\n  \
+                  curl -N http://127.0.0.1:8080/process -H 'Accept: text/event-stream' -d '{\"command\":\"echo hello\"}'"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon in the foreground
+    Serve(Box<ServeArgs>),
+}
+
+/// Reads the arguments (the program's name first) and the environment.
+pub fn parse(
+    args: impl IntoIterator<Item = OsString>,
+    env: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Action, BadUsage> {
+    match Cli::try_parse_from(known_spelling(args)) {
+        Ok(Cli { command: Command::Serve(args) }) => {
+            args.into_config(env).map(|config| Action::Serve(Box::new(config))).map_err(BadUsage)
+        }
+        Err(error) if !error.use_stderr() => Ok(Action::Print(error.render().ansi().to_string())),
+        Err(error) => Err(BadUsage(one_line(&error.render().to_string()))),
+    }
+}
+
+/// The known server's spelling made ours: flags without a subcommand, and long flags with one dash.
+fn known_spelling(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    const LONG: [&str; 3] = ["port", "disable-telemetry", "listen"];
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let first = args.get(1).and_then(|a| a.to_str()).unwrap_or("-p");
+    let is_flag_of_ours = matches!(first, "-h" | "--help" | "-V" | "--version");
+    if (first.starts_with('-') && !is_flag_of_ours && args.len() > 1) || args.len() == 1 {
+        args.insert(1, "serve".into());
+    }
+    for arg in args.iter_mut().skip(1) {
+        if let Some(name) = arg.to_str().and_then(|a| a.strip_prefix('-'))
+            && LONG.contains(&name.split('=').next().unwrap_or(name))
+        {
+            *arg = format!("--{name}").into();
+        }
+    }
+    args
+}
+
+/// The first sentence of an error, without the usage that follows it.
+fn one_line(text: &str) -> String {
+    let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let arguments: Vec<&str> =
+        text.lines().skip(1).take_while(|l| l.starts_with("  ")).map(str::trim).collect();
+    let joined = [&[first], &arguments[..]].concat().join(" ");
+    format!("{joined} (see `boxd serve --help`)")
+}
+
+#[cfg(test)]
+mod tests;

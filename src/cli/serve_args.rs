@@ -1,0 +1,336 @@
+//! The flags of `boxd serve`.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::units::duration;
+use crate::config::{
+    Access, Config, Listen, LogFormat, RequestLimits, Retention, Secret, StreamDialect, Streams,
+};
+
+/// Share of the host's memory that logs may take on disk, when nothing is set: what the known server does.
+const LOG_PERCENT: u64 = 10;
+
+/// The budget when the host does not say how much memory it has.
+const LOG_BYTES_TOTAL_UNKNOWN: u64 = 96 * 1024 * 1024;
+
+/// The flags, each with its variable. Variables of the known server are named in the help and read in `into_config`.
+#[derive(Debug, Args)]
+#[expect(clippy::doc_markdown, rustdoc::bare_urls, reason = "these comments are the help text")]
+pub(super) struct ServeArgs {
+    /// Address to listen on, such as 127.0.0.1:8080 or 0.0.0.0:80; may be given several times [default: 127.0.0.1:8080]
+    #[arg(long, env = "BOXD_LISTEN", value_name = "ADDR", value_delimiter = ',', help_heading = "Listening")]
+    listen: Vec<SocketAddr>,
+
+    /// Port to listen on, on all interfaces [env: PORT too]
+    #[arg(short, long, env = "BOXD_PORT", value_name = "N", help_heading = "Listening")]
+    port: Option<u16>,
+
+    /// File whose first line is the token that every request must carry; the token itself may stand in BOXD_AUTH_TOKEN
+    #[arg(long, env = "BOXD_AUTH_TOKEN_FILE", value_name = "FILE", help_heading = "Access")]
+    auth_token_file: Option<PathBuf>,
+
+    /// Host name that a loopback listener answers to, besides localhost and loopback addresses; may be given several times
+    #[arg(
+        long,
+        env = "BOXD_ALLOW_HOST",
+        value_name = "NAME",
+        value_delimiter = ',',
+        help_heading = "Access"
+    )]
+    allow_host: Vec<String>,
+
+    /// Web origin that may call, such as https://app.example.com, or '*' for every one; may be given several times
+    #[arg(
+        long,
+        env = "BOXD_CORS_ALLOW_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        help_heading = "Access"
+    )]
+    cors_allow_origin: Vec<String>,
+
+    /// How `Accept: text/event-stream` is answered
+    #[arg(long, env = "BOXD_STREAM_DIALECT", value_enum, default_value = "auto", help_heading = "Streams")]
+    stream_dialect: StreamDialect,
+
+    /// Silence before a heartbeat, for all streams [default: 10s SSE, 5s NDJSON of a start, 30s log streams]
+    #[arg(long, env = "BOXD_HEARTBEAT_INTERVAL", value_name = "TIME", value_parser = duration, help_heading = "Streams")]
+    heartbeat_interval: Option<Duration>,
+
+    /// Folder of the log files [env: SANDBOX_LOG_DIR too] [default: /var/log/boxd as root, else ~/.local/state/boxd/log]
+    #[arg(long, env = "BOXD_LOG_DIR", value_name = "DIR", help_heading = "Logs")]
+    log_dir: Option<PathBuf>,
+
+    /// Bytes of output kept of each stream of a process, 0 for no limit [env: SANDBOX_MAX_LOG_FILE_BYTES too]
+    /// [default: 33554432]
+    #[arg(long, env = "BOXD_MAX_LOG_FILE_BYTES", value_name = "N", help_heading = "Logs")]
+    max_log_file_bytes: Option<u64>,
+
+    /// Bytes of output kept of all processes [env: SANDBOX_MAX_LOG_BYTES_TOTAL too] [default: 10 % of memory]
+    #[arg(long, env = "BOXD_MAX_LOG_BYTES_TOTAL", value_name = "N", help_heading = "Logs")]
+    max_log_bytes_total: Option<u64>,
+
+    /// The same as a share of the host's memory [env: SANDBOX_MAX_LOG_PERCENT too] [default: 10]
+    #[arg(long, env = "BOXD_MAX_LOG_PERCENT", value_name = "PERCENT", help_heading = "Logs")]
+    max_log_percent: Option<u64>,
+
+    /// Bytes of output held in memory, of all processes, while the disk takes none
+    #[arg(long, env = "BOXD_MAX_LOG_MEMORY_BYTES", value_name = "N", default_value_t = 64 << 20, help_heading = "Logs")]
+    max_log_memory_bytes: u64,
+
+    /// Bytes of each stream shown inside a process object [env: SANDBOX_MAX_IN_MEMORY_LOG_BYTES too] [default: 65536]
+    #[arg(long, env = "BOXD_MAX_INLINE_LOG_BYTES", value_name = "N", help_heading = "Logs")]
+    max_inline_log_bytes: Option<u64>,
+
+    /// Bytes of each stream shown by a waited start and by /logs [env: SANDBOX_MAX_LOGS_RESPONSE_BYTES too]
+    /// [default: 4194304]
+    #[arg(long, env = "BOXD_MAX_LOGS_RESPONSE_BYTES", value_name = "N", help_heading = "Logs")]
+    max_logs_response_bytes: Option<u64>,
+
+    /// Finished processes remembered, with their logs
+    #[arg(
+        long,
+        env = "BOXD_MAX_FINISHED",
+        value_name = "N",
+        default_value_t = 1000,
+        help_heading = "Processes"
+    )]
+    max_finished: usize,
+
+    /// How long a finished process is remembered
+    #[arg(long, env = "BOXD_FINISHED_AGE", value_name = "TIME", value_parser = duration, default_value = "24h", help_heading = "Processes")]
+    finished_age: Duration,
+
+    /// Shell that runs commands [env: SHELL too] [default: sh]
+    #[arg(long, env = "BOXD_SHELL", value_name = "PROGRAM", help_heading = "Processes")]
+    shell: Option<OsString>,
+
+    /// Its arguments before the command, separated by blanks [env: SHELL_ARGS too] [default: -c]
+    #[arg(
+        long,
+        env = "BOXD_SHELL_ARGS",
+        value_name = "ARGS",
+        allow_hyphen_values = true,
+        help_heading = "Processes"
+    )]
+    shell_args: Option<String>,
+
+    /// Bytes of the body of a process request
+    #[arg(long, env = "BOXD_MAX_PROCESS_BODY_BYTES", value_name = "N", default_value_t = 16 << 20, help_heading = "Limits")]
+    max_process_body_bytes: u64,
+
+    /// Bytes of the body of a write to stdin
+    #[arg(long, env = "BOXD_MAX_STDIN_BODY_BYTES", value_name = "N", default_value_t = 8 << 20, help_heading = "Limits")]
+    max_stdin_body_bytes: u64,
+
+    /// Bytes of all request bodies held at one time
+    #[arg(long, env = "BOXD_MAX_BODIES_BYTES", value_name = "N", default_value_t = 256 << 20, help_heading = "Limits")]
+    max_bodies_bytes: u64,
+
+    /// Time for the head of a request
+    #[arg(long, env = "BOXD_HEADER_TIMEOUT", value_name = "TIME", value_parser = duration, default_value = "30s", help_heading = "Limits")]
+    header_timeout: Duration,
+
+    /// Time without a byte of a request's body
+    #[arg(long, env = "BOXD_BODY_TIMEOUT", value_name = "TIME", value_parser = duration, default_value = "30s", help_heading = "Limits")]
+    body_timeout: Duration,
+
+    /// Time without a request on an open connection
+    #[arg(long, env = "BOXD_IDLE_TIMEOUT", value_name = "TIME", value_parser = duration, default_value = "120s", help_heading = "Limits")]
+    idle_timeout: Duration,
+
+    /// Time that open requests get to end after SIGTERM
+    #[arg(long, env = "BOXD_DRAIN_TIMEOUT", value_name = "TIME", value_parser = duration, default_value = "10s", help_heading = "Daemon")]
+    drain_timeout: Duration,
+
+    /// Threads that answer requests [default: the number of processors, 8 at most]
+    #[arg(long, env = "BOXD_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Daemon")]
+    threads: Option<u16>,
+
+    /// Threads that store output
+    #[arg(long, env = "BOXD_PUMP_THREADS", value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Daemon")]
+    pump_threads: u16,
+
+    /// Form of the daemon's own log lines
+    #[arg(long, env = "BOXD_LOG_FORMAT", value_enum, default_value = "auto", help_heading = "Daemon")]
+    log_format: LogFormat,
+
+    /// No log line for each request [env: DISABLE_REQUEST_LOGGING=true too]
+    #[arg(long, env = "BOXD_NO_REQUEST_LOG", help_heading = "Daemon")]
+    no_request_log: bool,
+
+    /// Understood for the known server's sake: boxd sends no telemetry
+    #[arg(long, hide = true)]
+    disable_telemetry: bool,
+}
+
+impl ServeArgs {
+    /// Fills in what the known server's variables and the host say, and checks the rest.
+    pub(super) fn into_config(self, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Config, String> {
+        let known = Known { env };
+        let port = match self.port {
+            Some(port) => Some(port),
+            None => known.number("PORT")?,
+        };
+        let mut listen: Vec<Listen> = self.listen.iter().copied().map(Listen::Address).collect();
+        listen.extend(port.map(Listen::AllInterfaces));
+        if listen.is_empty() {
+            listen.push(Listen::Address(SocketAddr::from(([127, 0, 0, 1], 8080))));
+        }
+        let token = token(self.auth_token_file.as_deref(), &known)?;
+        let retention = Retention {
+            file_bytes_max: unlimited_if_zero(or(
+                self.max_log_file_bytes,
+                known.number("SANDBOX_MAX_LOG_FILE_BYTES")?,
+                32 << 20,
+            )),
+            total_bytes_max: total_bytes(self.max_log_bytes_total, self.max_log_percent, &known)?,
+            memory_bytes_max: self.max_log_memory_bytes,
+            finished_max: self.max_finished,
+            finished_age: self.finished_age,
+        };
+        let streams = self.streams(&known)?;
+        let limits = RequestLimits {
+            process_body_bytes_max: self.max_process_body_bytes,
+            stdin_body_bytes_max: self.max_stdin_body_bytes,
+            bodies_bytes_max: self.max_bodies_bytes,
+            header_timeout: self.header_timeout,
+            body_timeout: self.body_timeout,
+            idle_timeout: self.idle_timeout,
+        };
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8);
+        Ok(Config {
+            listen,
+            access: Access {
+                token,
+                allow_hosts: self.allow_host,
+                cors_allow_origins: self.cors_allow_origin,
+            },
+            limits,
+            streams,
+            retention,
+            log_dir: self
+                .log_dir
+                .or_else(|| known.path("SANDBOX_LOG_DIR"))
+                .unwrap_or_else(|| default_log_dir(&known)),
+            shell: self.shell.or_else(|| known.text("SHELL")).unwrap_or_else(|| "sh".into()),
+            shell_args: shell_args(self.shell_args, &known),
+            threads: self.threads.map_or(processors, usize::from),
+            pump_threads: usize::from(self.pump_threads),
+            drain_timeout: self.drain_timeout,
+            keep_alive_disabled: known.is_on("BL_DISABLE_KEEPALIVE"),
+            request_log: !(self.no_request_log || known.is_on("DISABLE_REQUEST_LOGGING")),
+            server_timing: known.is_on("ENABLE_PROCESSING_TIME"),
+            log_format: self.log_format,
+        })
+    }
+
+    fn streams(&self, known: &Known<'_>) -> Result<Streams, String> {
+        let beat = |default| self.heartbeat_interval.unwrap_or(default);
+        Ok(Streams {
+            dialect: self.stream_dialect,
+            sse_heartbeat: beat(Duration::from_secs(10)),
+            ndjson_heartbeat: beat(Duration::from_secs(5)),
+            log_heartbeat: beat(Duration::from_secs(30)),
+            inline_bytes_max: or(
+                self.max_inline_log_bytes,
+                known.number("SANDBOX_MAX_IN_MEMORY_LOG_BYTES")?,
+                64 << 10,
+            ),
+            response_bytes_max: or(
+                self.max_logs_response_bytes,
+                known.number("SANDBOX_MAX_LOGS_RESPONSE_BYTES")?,
+                4 << 20,
+            ),
+        })
+    }
+}
+
+/// Variables of the known server.
+struct Known<'a> {
+    env: &'a dyn Fn(&str) -> Option<OsString>,
+}
+
+impl Known<'_> {
+    fn text(&self, name: &str) -> Option<OsString> {
+        (self.env)(name).filter(|value| !value.is_empty())
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.text(name).map(PathBuf::from)
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, String> {
+        let Some(value) = self.text(name) else { return Ok(None) };
+        let value = value.to_string_lossy().into_owned();
+        value.parse().map(Some).map_err(|_| format!("{name} is `{value}`, which is no number that fits"))
+    }
+
+    /// The spellings of true that the known server takes.
+    fn is_on(&self, name: &str) -> bool {
+        self.text(name).is_some_and(|v| {
+            matches!(v.to_string_lossy().as_ref(), "1" | "t" | "T" | "true" | "TRUE" | "True")
+        })
+    }
+}
+
+fn or<T>(flag: Option<T>, known: Option<T>, default: T) -> T {
+    flag.or(known).unwrap_or(default)
+}
+
+fn unlimited_if_zero(bytes: u64) -> u64 {
+    if bytes == 0 { u64::MAX / 4 } else { bytes }
+}
+
+fn token(file: Option<&Path>, known: &Known<'_>) -> Result<Option<Secret>, String> {
+    let text = match file {
+        Some(path) => {
+            let text = fs::read_to_string(path)
+                .map_err(|error| format!("the token file {} cannot be read: {error}", path.display()))?;
+            Some(text.lines().next().unwrap_or_default().trim().to_owned())
+        }
+        None => known.text("BOXD_AUTH_TOKEN").map(|value| value.to_string_lossy().trim().to_owned()),
+    };
+    match text {
+        Some(text) if text.is_empty() => Err("the auth token is empty".to_owned()),
+        text => Ok(text.map(Secret::new)),
+    }
+}
+
+fn total_bytes(bytes: Option<u64>, percent: Option<u64>, known: &Known<'_>) -> Result<u64, String> {
+    if let Some(bytes) = bytes.or(known.number("SANDBOX_MAX_LOG_BYTES_TOTAL")?) {
+        return Ok(unlimited_if_zero(bytes));
+    }
+    let percent = or(percent, known.number("SANDBOX_MAX_LOG_PERCENT")?, LOG_PERCENT);
+    let memory = fs::read_to_string("/proc/meminfo").ok().and_then(|text| mem_total_bytes(&text));
+    Ok(memory.map_or(LOG_BYTES_TOTAL_UNKNOWN, |bytes| bytes / 100 * percent))
+}
+
+/// `MemTotal:       24689340 kB`
+fn mem_total_bytes(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+fn default_log_dir(known: &Known<'_>) -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        return "/var/log/boxd".into();
+    }
+    let state =
+        known.path("XDG_STATE_HOME").or_else(|| known.path("HOME").map(|home| home.join(".local/state")));
+    match state {
+        Some(state) => state.join("boxd/log"),
+        None => std::env::temp_dir().join(format!("boxd-{}", rustix::process::geteuid().as_raw())),
+    }
+}
+
+fn shell_args(flag: Option<String>, known: &Known<'_>) -> Vec<String> {
+    let text = flag.or_else(|| known.text("SHELL_ARGS").map(|v| v.to_string_lossy().into_owned()));
+    text.unwrap_or_else(|| "-c".to_owned()).split_whitespace().map(str::to_owned).collect()
+}

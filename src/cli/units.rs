@@ -1,0 +1,45 @@
+//! Durations as people write them.
+
+use std::time::Duration;
+
+/// Reads `500ms`, `10s`, `2m`, `24h`; a bare number is seconds.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 =
+        number.parse().map_err(|_| format!("`{text}` is no duration: write 500ms, 10s, 2m or 24h"))?;
+    let (factor, millis) = match unit {
+        "ms" => (1, true),
+        "" | "s" => (1, false),
+        "m" => (60, false),
+        "h" => (3600, false),
+        "d" => (86_400, false),
+        _ => return Err(format!("`{text}` has no known unit: write ms, s, m, h or d")),
+    };
+    if millis {
+        Ok(Duration::from_millis(number))
+    } else {
+        Ok(Duration::from_secs(number.saturating_mul(factor)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_with_their_unit() {
+        #[track_caller]
+        fn check(text: &str, expect: Option<Duration>) {
+            assert_eq!(duration(text).ok(), expect, "{text}");
+        }
+        check("500ms", Some(Duration::from_millis(500)));
+        check("10s", Some(Duration::from_secs(10)));
+        check("10", Some(Duration::from_secs(10)));
+        check("2m", Some(Duration::from_mins(2)));
+        check("24h", Some(Duration::from_hours(24)));
+        for bad in ["", "s", "-1s", "1.5s", "1 s", "1y"] {
+            check(bad, None);
+        }
+    }
+}

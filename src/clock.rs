@@ -1,0 +1,14 @@
+//! The two clocks. Wall time is what people read; spans are measured on the clock that never jumps.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    to_ms(SystemTime::now())
+}
+
+/// A wall-clock time as milliseconds since 1970; times before that count as 1970.
+pub(crate) fn to_ms(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

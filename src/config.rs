@@ -1,0 +1,156 @@
+//! `Config`: every setting of the daemon, checked, with its unit and default.
+//!
+//! It is made once from the command line and the environment (`cli.rs`) and never changes.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// An address to listen on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listen {
+    /// Exactly this address.
+    Address(SocketAddr),
+    /// This port on all interfaces, IPv6 and IPv4 where the host has both.
+    AllInterfaces(u16),
+}
+
+/// How a streamed answer is framed for a request that asks for `text/event-stream`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum StreamDialect {
+    /// SSE, and NDJSON for requests that carry a mark of the official SDKs.
+    Auto,
+    /// Always SSE.
+    Sse,
+    /// Always NDJSON as the official SDKs read it.
+    Ndjson,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Human on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a text.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, for comparing.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// Who may come in.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// Asked of every request, with few exceptions.
+    pub token: Option<Secret>,
+    /// Host names that a loopback listener answers to besides the loopback names.
+    pub allow_hosts: Vec<String>,
+    /// Web origins that may call; `*` is every one.
+    pub cors_allow_origins: Vec<String>,
+}
+
+/// Limits of requests.
+#[derive(Debug, Clone)]
+pub struct RequestLimits {
+    /// Bytes of the body of `POST /process`.
+    pub process_body_bytes_max: u64,
+    /// Bytes of the body of `POST /process/{id}/stdin`.
+    pub stdin_body_bytes_max: u64,
+    /// Bytes of all request bodies held at one time.
+    pub bodies_bytes_max: u64,
+    /// Time for a request's head.
+    pub header_timeout: Duration,
+    /// Time without a byte of a request's body.
+    pub body_timeout: Duration,
+    /// Time without a request on an open connection.
+    pub idle_timeout: Duration,
+}
+
+/// Settings of answers about logs and streams.
+#[derive(Debug, Clone)]
+pub struct Streams {
+    /// How `Accept: text/event-stream` is answered.
+    pub dialect: StreamDialect,
+    /// Silence after which an SSE stream carries a heartbeat.
+    pub sse_heartbeat: Duration,
+    /// Silence after which the NDJSON stream of a start carries one.
+    pub ndjson_heartbeat: Duration,
+    /// Silence after which a log stream in text or NDJSON carries one.
+    pub log_heartbeat: Duration,
+    /// Bytes of each stream shown inside a process object.
+    pub inline_bytes_max: u64,
+    /// Bytes of each stream shown by a waited start and by `GET …/logs`.
+    pub response_bytes_max: u64,
+}
+
+/// What is kept of output and of finished processes.
+#[derive(Debug, Clone)]
+pub struct Retention {
+    /// Bytes kept of each stream of a process.
+    pub file_bytes_max: u64,
+    /// Bytes kept of all processes together.
+    pub total_bytes_max: u64,
+    /// Bytes held in memory while the disk takes none.
+    pub memory_bytes_max: u64,
+    /// Finished processes remembered.
+    pub finished_max: usize,
+    /// How long a finished process is remembered.
+    pub finished_age: Duration,
+}
+
+/// All settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen, at least one.
+    pub listen: Vec<Listen>,
+    /// Whether listening beyond loopback was asked for by name.
+    pub access: Access,
+    /// Limits of requests.
+    pub limits: RequestLimits,
+    /// Answers about logs and streams.
+    pub streams: Streams,
+    /// What is kept.
+    pub retention: Retention,
+    /// The folder of log files.
+    pub log_dir: PathBuf,
+    /// The program that runs commands.
+    pub shell: OsString,
+    /// Its arguments before the command.
+    pub shell_args: Vec<String>,
+    /// Threads that answer requests.
+    pub threads: usize,
+    /// Threads that store output.
+    pub pump_threads: usize,
+    /// Time that open requests get when the daemon is told to stop.
+    pub drain_timeout: Duration,
+    /// `keepAlive` requests are refused.
+    pub keep_alive_disabled: bool,
+    /// A line for each request.
+    pub request_log: bool,
+    /// The `Server-Timing` header on each answer.
+    pub server_timing: bool,
+    /// The form of log lines.
+    pub log_format: LogFormat,
+}

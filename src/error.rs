@@ -1,0 +1,134 @@
+//! `Error`: everything that can go wrong in the core, as nouns with fields.
+//!
+//! It knows no status code: `http/refusal.rs` holds the one table that turns an error into an answer. The text of an
+//! error is written for the client who caused it.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// Result of a core operation.
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What the core answers when it cannot do what was asked.
+#[derive(Debug, Error)]
+pub(crate) enum Error {
+    /// A running process has the name.
+    #[error("process with name '{name}' already exists and is running")]
+    NameInUse {
+        /// The name that was asked for.
+        name: String,
+    },
+    /// The host has no scale-to-zero that could be held off.
+    #[error("keepAlive is not available for this sandbox: it is not included in your current plan")]
+    KeepAliveDisabled,
+    /// The folder to run in does not exist.
+    #[error("failed to start process: could not execute command '{command}' because folder '{}' does not exist", folder.display())]
+    FolderMissing {
+        /// The command, as asked for.
+        command: String,
+        /// The folder, as resolved.
+        folder: PathBuf,
+    },
+    /// The home folder is needed for `~` and not known.
+    #[error("home directory not found")]
+    HomeUnknown,
+    /// The request cannot be given to the operating system.
+    #[error("failed to start process: {what} contains a NUL byte")]
+    ContainsNul {
+        /// Which part of the request.
+        what: &'static str,
+    },
+    /// The operating system refused to start the command.
+    #[error("failed to start process: {action} {}: {source}", path.display())]
+    Spawn {
+        /// What was tried.
+        action: &'static str,
+        /// The program, folder or file it was tried on.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The process is over.
+    #[error("process with Identifier {identifier} is not running")]
+    NotRunning {
+        /// The name or pid that was asked for.
+        identifier: String,
+    },
+    /// A signal could not be sent.
+    #[error("failed to send {signal} to process with Identifier {identifier}: {source}")]
+    Signal {
+        /// The signal's name.
+        signal: &'static str,
+        /// The name or pid that was asked for.
+        identifier: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The process was still waited for when its time was up.
+    #[error("process timed out after {} seconds", after.as_secs())]
+    TimedOut {
+        /// The process's timeout.
+        after: Duration,
+    },
+    /// The ports were still closed when the time was up.
+    #[error("process timed out waiting for ports after {} seconds", after.as_secs())]
+    PortsTimedOut {
+        /// The process's timeout.
+        after: Duration,
+    },
+    /// The process ended before it listened.
+    #[error(
+        "process exited with code {exit_code} before it listened on port {}{}",
+        list(ports),
+        tail(output)
+    )]
+    PortsNeverOpened {
+        /// The exit code, −1 for a signal.
+        exit_code: i32,
+        /// The ports that were still closed.
+        ports: Vec<u16>,
+        /// The end of its output.
+        output: String,
+    },
+    /// A port number that does not exist.
+    #[error("invalid port: {port}")]
+    InvalidPort {
+        /// The number as asked for.
+        port: i64,
+    },
+    /// The process has no standard input of ours.
+    #[error("process was started without stdin; start it with \"stdin\": true")]
+    StdinNotOpened,
+    /// Its standard input was closed.
+    #[error("stdin is closed; restart the process to get a new one")]
+    StdinClosed,
+    /// The process reads too slowly or not at all.
+    #[error("process is not reading its stdin")]
+    StdinStalled,
+    /// Writing to its standard input failed.
+    #[error("failed to write to stdin: {source}")]
+    StdinFailed {
+        /// Why.
+        source: io::Error,
+    },
+    /// The daemon is going away.
+    #[error("the server is shutting down; the process goes on")]
+    ShuttingDown,
+    /// The log of a process cannot be read.
+    #[error("failed to read the log: {source}")]
+    LogUnreadable {
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn list(ports: &[u16]) -> String {
+    ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn tail(output: &str) -> String {
+    if output.is_empty() { String::new() } else { format!("; its output ends with: {output}") }
+}

@@ -1,0 +1,112 @@
+//! The HTTP layer: the whole route table on one screen, and what it takes to serve it.
+//!
+//! ```text
+//! socket ─ Io ─ hyper ─ wire ─ tide: Around (who may come in) ─ routes ─> Sandbox
+//! ```
+//! Only this folder names tide, hyper and http-types. Endpoints read the request, call the core and shape the answer; the
+//! core knows nothing of it. Every error becomes an answer in `refusal.rs`.
+
+mod body;
+mod context;
+mod dialect;
+mod event_stream;
+mod guard;
+mod io;
+mod json_body;
+mod log_text;
+mod middleware;
+mod negotiate;
+mod piece;
+mod presence;
+mod refusal;
+mod request;
+mod request_log;
+mod respond;
+mod route_table;
+mod routes;
+mod server;
+mod stream_answer;
+mod target;
+mod view;
+mod wire;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use tide::http::Method;
+
+use crate::config::Config;
+use crate::runtime::Runtime;
+use crate::sandbox::Sandbox;
+use context::{Context, Shared};
+use route_table::RouteTable;
+use routes::{docs, process, process_end, process_logs, process_start, process_stdin, system};
+use wire::Application;
+
+pub(crate) use context::Shutdown;
+pub(crate) use server::{Listener, Server};
+
+/// Everything that can be asked of the daemon.
+fn register(app: &mut tide::Server<Context>) -> RouteTable {
+    use Method::{Delete, Get, Head, Patch, Post, Put};
+    let mut table = RouteTable::default();
+    let t = &mut table;
+    for method in [Get, Post, Put, Delete, Patch] {
+        t.route(app, method, "/", system::welcome);
+    }
+    t.route(app, Get, "/health", system::health);
+    t.route(app, Get, "/openapi.json", docs::openapi);
+    t.route(app, Get, "/docs", docs::page);
+    t.route(app, Get, "/docs/docs.css", docs::file);
+    t.route(app, Get, "/docs/docs.js", docs::file);
+    t.route(app, Post, "/process", process_start::start);
+    t.route(app, Get, "/process", process::list);
+    t.route(app, Get, "/process/:id", process::get);
+    t.route(app, Delete, "/process/:id", process_end::stop);
+    t.route(app, Delete, "/process/:id/kill", process_end::kill);
+    t.route(app, Get, "/process/:id/wait", process::wait);
+    t.route(app, Get, "/process/:id/logs", process_logs::get);
+    t.route(app, Get, "/process/:id/logs/stream", process_logs::stream);
+    t.route(app, Post, "/process/:id/stdin", process_stdin::write);
+    t.route(app, Delete, "/process/:id/stdin", process_stdin::close);
+    // HEAD says that the route exists and looks at nothing, like the known server; elsewhere it is no route.
+    for pattern in ["/health", "/process", "/process/:id", "/process/:id/logs", "/process/:id/logs/stream"] {
+        t.route(app, Head, pattern, |_request| async { Ok(respond::empty(200)) });
+    }
+    table.close_head(app);
+    table
+}
+
+/// The application above a sandbox.
+pub(crate) fn application(config: &Config, sandbox: Sandbox, shutdown: Arc<Shutdown>) -> Application {
+    // The routes are known only when they are registered, and the state only when they are known.
+    let routes = register(&mut tide::with_state(context(
+        config,
+        sandbox.clone(),
+        shutdown.clone(),
+        RouteTable::default(),
+    )));
+    let mut server = tide::with_state(context(config, sandbox, shutdown, routes));
+    server.with(middleware::Around);
+    register(&mut server);
+    Application { server, logs_requests: config.request_log }
+}
+
+fn context(config: &Config, sandbox: Sandbox, shutdown: Arc<Shutdown>, routes: RouteTable) -> Context {
+    Context::new(Shared {
+        sandbox,
+        access: config.access.clone(),
+        limits: config.limits.clone(),
+        streams: config.streams.clone(),
+        keep_alive_disabled: config.keep_alive_disabled,
+        server_timing: config.server_timing,
+        routes,
+        bodies: AtomicU64::new(0),
+        shutdown,
+    })
+}
+
+/// A server of the application.
+pub(crate) fn server(config: &Config, sandbox: Sandbox, runtime: Runtime, shutdown: Arc<Shutdown>) -> Server {
+    Server::new(application(config, sandbox, shutdown.clone()), &config.limits, runtime, shutdown)
+}

@@ -1,0 +1,154 @@
+//! Bodies between hyper and the application: requests come in as a reader, answers go out as bytes or are pulled.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use futures_lite::{AsyncBufRead, AsyncRead, Stream};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+
+use super::presence::Presence;
+use super::request_log::RequestLine;
+use crate::error::Result;
+
+/// A stream of an answer's bytes.
+pub(crate) type Pulled = Pin<Box<dyn Stream<Item = Result<Vec<u8>>> + Send>>;
+
+/// A pulled body on its way through an answer's extensions, which must be shareable.
+pub(crate) struct PulledSlot(Mutex<Option<Pulled>>);
+
+impl PulledSlot {
+    /// Puts a stream in.
+    pub(crate) fn new(stream: impl Stream<Item = Result<Vec<u8>>> + Send + 'static) -> Self {
+        Self(Mutex::new(Some(Box::pin(stream))))
+    }
+
+    /// Takes it out.
+    pub(crate) fn take(&self) -> Option<Pulled> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// The body of a request as the application reads it.
+pub(crate) struct RequestBody {
+    presence: Arc<Presence>,
+    incoming: Incoming,
+    chunk: Bytes,
+    is_done: bool,
+}
+
+impl RequestBody {
+    /// Wraps hyper's body.
+    pub(crate) fn new(incoming: Incoming, presence: Arc<Presence>) -> Self {
+        Self { presence, incoming, chunk: Bytes::new(), is_done: false }
+    }
+}
+
+impl AsyncBufRead for RequestBody {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let this = self.get_mut();
+        while this.chunk.is_empty() && !this.is_done {
+            match Pin::new(&mut this.incoming).poll_frame(cx) {
+                // A client that closes its side inside a body has cut it.
+                Poll::Pending => {
+                    this.presence.watch();
+                    return Poll::Pending;
+                }
+                Poll::Ready(None) => {
+                    this.presence.received_body();
+                    this.is_done = true;
+                }
+                Poll::Ready(Some(Ok(frame))) => this.chunk = frame.into_data().unwrap_or_default(),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(io::Error::other(error))),
+            }
+        }
+        Poll::Ready(Ok(&this.chunk))
+    }
+
+    fn consume(self: Pin<&mut Self>, n: usize) {
+        self.get_mut().chunk.advance(n);
+    }
+}
+
+impl AsyncRead for RequestBody {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
+        let chunk = ready!(self.as_mut().poll_fill_buf(cx))?;
+        let n = chunk.len().min(out.len());
+        out[..n].copy_from_slice(&chunk[..n]);
+        self.consume(n);
+        Poll::Ready(Ok(n))
+    }
+}
+
+/// The bytes of an answer.
+pub(crate) enum Content {
+    /// All of them.
+    Whole(Bytes),
+    /// One after the other, as the client takes them.
+    Pulled(Pulled),
+}
+
+/// The body of an answer as hyper sends it. When it is dropped, sent or not, the request is over: its line is logged and the
+/// connection counts as free.
+pub(crate) struct ResponseBody {
+    content: Content,
+    presence: Arc<Presence>,
+    line: Option<RequestLine>,
+}
+
+impl ResponseBody {
+    /// A body and what to do at its end.
+    pub(crate) fn new(content: Content, presence: Arc<Presence>, line: Option<RequestLine>) -> Self {
+        Self { content, presence, line }
+    }
+
+    fn count(&mut self, bytes: usize) {
+        if let Some(line) = &mut self.line {
+            line.count(bytes);
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = crate::error::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
+        let this = self.get_mut();
+        let frame = match &mut this.content {
+            Content::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
+            Content::Whole(bytes) => std::mem::take(bytes),
+            Content::Pulled(stream) => match ready!(stream.as_mut().poll_next(cx)) {
+                None => {
+                    if let Some(line) = &mut this.line {
+                        line.complete();
+                    }
+                    return Poll::Ready(None);
+                }
+                Some(Ok(bytes)) => Bytes::from(bytes),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            },
+        };
+        this.count(frame.len());
+        Poll::Ready(Some(Ok(Frame::data(frame))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.content, Content::Whole(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Pulled(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        self.presence.settle();
+    }
+}

@@ -1,0 +1,115 @@
+//! `Context`: what every endpoint can reach, and `Client`: what is known of the connection a request came on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use event_listener::{Event, EventListener};
+
+use super::presence::Presence;
+use super::route_table::RouteTable;
+use crate::config::{Access, RequestLimits, Streams};
+use crate::sandbox::Sandbox;
+
+/// The state of the application. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    shared: Arc<Shared>,
+}
+
+/// See `Context`.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The core.
+    pub(crate) sandbox: Sandbox,
+    /// Who may come in.
+    pub(crate) access: Access,
+    /// Limits of requests.
+    pub(crate) limits: RequestLimits,
+    /// Answers about logs and streams.
+    pub(crate) streams: Streams,
+    /// `keepAlive` requests are refused.
+    pub(crate) keep_alive_disabled: bool,
+    /// The `Server-Timing` header on each answer.
+    pub(crate) server_timing: bool,
+    /// Every route that was registered.
+    pub(crate) routes: RouteTable,
+    /// Bytes of request bodies held now.
+    pub(crate) bodies: AtomicU64,
+    /// Fires when the daemon begins to go away.
+    pub(crate) shutdown: Arc<Shutdown>,
+}
+
+impl Context {
+    /// Wraps it.
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
+    }
+}
+
+impl std::ops::Deref for Context {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+/// Room taken for the bytes of a request's body, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct BodyRoom {
+    context: Context,
+    bytes: u64,
+}
+
+impl BodyRoom {
+    /// No room yet.
+    pub(crate) fn new(context: Context) -> Self {
+        Self { context, bytes: 0 }
+    }
+
+    /// Takes room for more bytes; false when all bodies together would be too large.
+    pub(crate) fn grow(&mut self, bytes: u64) -> bool {
+        let held = self.context.bodies.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.bytes += bytes;
+        held <= self.context.limits.bodies_bytes_max
+    }
+}
+
+impl Drop for BodyRoom {
+    fn drop(&mut self) {
+        self.context.bodies.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// The connection that a request came on.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    /// Whether the listener is bound to a loopback address.
+    pub(crate) on_loopback: bool,
+    /// What the connection is doing.
+    pub(crate) presence: Arc<Presence>,
+}
+
+/// Tells everybody that the daemon is going away.
+#[derive(Debug, Default)]
+pub(crate) struct Shutdown {
+    begun: std::sync::atomic::AtomicBool,
+    event: Event,
+}
+
+impl Shutdown {
+    /// Begins.
+    pub(crate) fn begin(&self) {
+        self.begun.store(true, Ordering::SeqCst);
+        self.event.notify(usize::MAX);
+    }
+
+    /// Completes when the shutdown begins, at once if it has begun.
+    pub(crate) fn listen(&self) -> EventListener {
+        let listener = self.event.listen();
+        if self.begun.load(Ordering::SeqCst) {
+            self.event.notify(usize::MAX);
+        }
+        listener
+    }
+}

@@ -1,0 +1,198 @@
+//! Who may come in. The decisions are pure; `middleware.rs` applies them.
+//!
+//! Always: a loopback listener answers to loopback names only, and no web page of another origin may call, so that no
+//! website can run commands on a developer's machine, by its own origin or by a name that it makes point here. With a
+//! token: every request must carry it, with few exceptions.
+
+use std::net::IpAddr;
+
+use subtle::ConstantTimeEq;
+
+use crate::config::Access;
+
+/// The parts of a request that decide.
+#[derive(Debug, Default)]
+pub(crate) struct Caller<'a> {
+    /// The request's path, still escaped.
+    pub(crate) path: &'a str,
+    /// The `Host` header; absent only for HTTP/1.0.
+    pub(crate) host: Option<&'a str>,
+    /// The `Origin` header.
+    pub(crate) origin: Option<&'a str>,
+    /// The `Sec-Fetch-Site` header.
+    pub(crate) fetch_site: Option<&'a str>,
+    /// An OPTIONS request that asks what a page may do.
+    pub(crate) is_preflight: bool,
+    /// Whether the listener is bound to a loopback address.
+    pub(crate) on_loopback: bool,
+    /// Everything that may be the token: headers, and `?token=` where a browser cannot set headers.
+    pub(crate) tokens: Vec<&'a str>,
+}
+
+/// Why a request is turned away.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum TurnedAway {
+    /// A loopback listener does not answer to this name.
+    Host(String),
+    /// A page of this origin may not call.
+    Origin(String),
+    /// The browser says that another site makes the request.
+    CrossSite,
+    /// The token is missing or wrong.
+    Token,
+}
+
+/// Paths that need no token: a health check has none, and the page must load before it can ask for one.
+const OPEN: [&str; 3] = ["/health", "/docs", "/docs/"];
+
+/// Decides about a request.
+pub(crate) fn admit(access: &Access, caller: &Caller<'_>) -> Result<(), TurnedAway> {
+    let host = caller.host.map(host_name);
+    if caller.on_loopback
+        && let Some(host) = &host
+        && !is_loopback_name(host)
+        && !access.allow_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
+    {
+        return Err(TurnedAway::Host(host.clone()));
+    }
+    let allowed = allowed_origin(access, caller.origin).is_some();
+    if let Some(origin) = caller.origin
+        && !allowed
+        && !is_same_origin(origin, caller.host)
+    {
+        return Err(TurnedAway::Origin(origin.to_owned()));
+    }
+    let any_origin = access.cors_allow_origins.iter().any(|o| o == "*");
+    if caller.fetch_site.is_some_and(|site| site.eq_ignore_ascii_case("cross-site"))
+        && !allowed
+        && !any_origin
+    {
+        return Err(TurnedAway::CrossSite);
+    }
+    match &access.token {
+        Some(token) if !caller.is_preflight && !is_open(caller.path) => {
+            let matches = |given: &&str| bool::from(given.as_bytes().ct_eq(token.expose().as_bytes()));
+            if caller.tokens.iter().any(matches) { Ok(()) } else { Err(TurnedAway::Token) }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What `Access-Control-Allow-Origin` says to a request of this origin, if anything.
+pub(crate) fn allowed_origin<'a>(access: &'a Access, origin: Option<&str>) -> Option<&'a str> {
+    let list = &access.cors_allow_origins;
+    if let Some(any) = list.iter().find(|o| *o == "*") {
+        return Some(any);
+    }
+    list.iter().find(|o| origin.is_some_and(|origin| o.eq_ignore_ascii_case(origin))).map(String::as_str)
+}
+
+fn is_open(path: &str) -> bool {
+    OPEN.contains(&path) || path.starts_with("/docs/")
+}
+
+/// A `Host` without its port, in lower case and without the brackets of an IPv6 address.
+fn host_name(host: &str) -> String {
+    let host = host.trim();
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    name.trim_end_matches('.').to_ascii_lowercase()
+}
+
+fn is_loopback_name(name: &str) -> bool {
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether a page of this origin lives at the very host and port it calls.
+fn is_same_origin(origin: &str, host: Option<&str>) -> bool {
+    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    matches!((authority, host), (Some(authority), Some(host)) if authority.eq_ignore_ascii_case(host.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+
+    fn call(host: &'static str) -> Caller<'static> {
+        Caller { path: "/process", host: Some(host), on_loopback: true, ..Caller::default() }
+    }
+
+    #[test]
+    fn a_loopback_listener_answers_to_loopback_names() {
+        let access = Access { allow_hosts: vec!["Box.test".to_owned()], ..Access::default() };
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:1",
+            "127.1.2.3",
+            "[::1]:8080",
+            "a.localhost",
+            "box.test:9",
+            "localhost.",
+        ] {
+            assert_eq!(admit(&access, &call(host)), Ok(()), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:8080",
+            "localhost.evil.example",
+            "10.0.0.1",
+            "[::2]",
+            "127.0.0.1.evil.example",
+        ] {
+            assert!(matches!(admit(&access, &call(host)), Err(TurnedAway::Host(_))), "{host}");
+            let elsewhere = Caller { on_loopback: false, ..call(host) };
+            assert_eq!(admit(&access, &elsewhere), Ok(()), "{host}");
+        }
+        assert_eq!(admit(&access, &Caller { host: None, ..call("") }), Ok(()));
+    }
+
+    #[test]
+    fn another_origin_may_not_call() {
+        let access = Access::default();
+        #[track_caller]
+        fn check(access: &Access, origin: Option<&'static str>, fetch_site: Option<&'static str>, ok: bool) {
+            let caller = Caller { origin, fetch_site, ..call("localhost:8080") };
+            assert_eq!(admit(access, &caller).is_ok(), ok, "{origin:?} {fetch_site:?}");
+        }
+        check(&access, Some("http://localhost:8080"), Some("same-origin"), true);
+        check(&access, Some("http://localhost:3000"), None, false);
+        check(&access, Some("https://evil.example"), None, false);
+        check(&access, Some("null"), None, false);
+        check(&access, None, Some("cross-site"), false);
+        check(&access, None, Some("none"), true);
+        check(&access, None, None, true);
+        let one = Access { cors_allow_origins: vec!["https://app.example".to_owned()], ..Access::default() };
+        check(&one, Some("https://app.example"), Some("cross-site"), true);
+        check(&one, Some("https://evil.example"), Some("cross-site"), false);
+        check(&one, None, Some("cross-site"), false);
+        let any = Access { cors_allow_origins: vec!["*".to_owned()], ..Access::default() };
+        check(&any, Some("https://evil.example"), Some("cross-site"), true);
+        check(&any, None, Some("cross-site"), true);
+    }
+
+    #[test]
+    fn a_token_is_needed_almost_everywhere() {
+        let access = Access { token: Some(Secret::new("t0ken".to_owned())), ..Access::default() };
+        let with = |path, tokens: Vec<&'static str>| Caller { path, tokens, ..call("localhost") };
+        assert_eq!(admit(&access, &with("/process", vec!["t0ken"])), Ok(()));
+        assert_eq!(admit(&access, &with("/process", vec!["other", "t0ken"])), Ok(()));
+        for tokens in [vec![], vec![""], vec!["t0ke"], vec!["t0ken "], vec!["T0KEN"]] {
+            assert_eq!(admit(&access, &with("/process", tokens)), Err(TurnedAway::Token));
+        }
+        assert_eq!(admit(&access, &with("/nope", vec![])), Err(TurnedAway::Token));
+        assert_eq!(admit(&access, &with("/healthy", vec![])), Err(TurnedAway::Token));
+        assert_eq!(admit(&access, &with("/docs/../process", vec![])), Ok(()), "no such file there");
+        for path in ["/health", "/docs", "/docs/docs.js"] {
+            assert_eq!(admit(&access, &with(path, vec![])), Ok(()), "{path}");
+        }
+        let options = |is_preflight| Caller { is_preflight, ..with("/process", vec![]) };
+        assert_eq!(admit(&access, &options(true)), Ok(()));
+        assert_eq!(admit(&access, &options(false)), Err(TurnedAway::Token));
+    }
+}

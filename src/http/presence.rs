@@ -1,0 +1,185 @@
+//! `Presence`: what a connection is doing, and what an end of input means for it.
+//!
+//! ```text
+//! idle ──first byte──> head ──whole head──> busy ──answer sent and flushed──> idle
+//! ```
+//! hyper takes an end of input for a client that has left and drops the request. That is right for streams and waits, which
+//! would otherwise be held for nobody. But a client may also send one short request and close its side at once: while a
+//! short request is in work, the end of input is not shown to hyper.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+/// Shared by the socket, the connection's task and the requests on it.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    /// Held for a few lines.
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    phase: Phase,
+    /// The request in work gets its answer even if the client has closed its side.
+    owes_answer: bool,
+    /// The reader that was not told of the end of input.
+    waiting: Option<Waker>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    Idle { since: Instant },
+    Head { since: Instant },
+    Busy { is_answered: bool },
+}
+
+/// What a connection that has taken too long was doing.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    /// No request came.
+    Idle,
+    /// The head of a request did not come to its end.
+    Head,
+}
+
+/// How long a connection may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// For a request's head.
+    pub(crate) head: Duration,
+    /// Between requests.
+    pub(crate) idle: Duration,
+}
+
+impl Presence {
+    /// A connection that was opened now.
+    pub(crate) fn new() -> Self {
+        let phase = Phase::Idle { since: Instant::now() };
+        Self { inner: Mutex::new(Inner { phase, owes_answer: false, waiting: None }) }
+    }
+
+    /// Bytes came in.
+    pub(crate) fn received(&self) {
+        let mut inner = self.lock();
+        if let Phase::Idle { .. } = inner.phase {
+            inner.phase = Phase::Head { since: Instant::now() };
+        }
+    }
+
+    /// The head of a request is whole: until `settle` or `watch`, an end of input is no reason to drop it.
+    pub(crate) fn begin(&self) {
+        let mut inner = self.lock();
+        inner.phase = Phase::Busy { is_answered: false };
+        inner.owes_answer = true;
+    }
+
+    /// The request waits for something: a client that has left is noticed from now on.
+    pub(crate) fn watch(&self) {
+        self.show_end();
+    }
+
+    /// The body of the request in work has come to its end, after an end of input in it would have been noticed.
+    pub(crate) fn received_body(&self) {
+        let mut inner = self.lock();
+        if let Phase::Busy { is_answered: false } = inner.phase {
+            inner.owes_answer = true;
+        }
+    }
+
+    /// The answer is made, or the request was dropped.
+    pub(crate) fn settle(&self) {
+        if let Phase::Busy { is_answered } = &mut self.lock().phase {
+            *is_answered = true;
+        }
+        self.show_end();
+    }
+
+    /// Everything that was written has been handed to the kernel.
+    pub(crate) fn flushed(&self) {
+        let mut inner = self.lock();
+        if let Phase::Busy { is_answered: true } = inner.phase {
+            inner.phase = Phase::Idle { since: Instant::now() };
+        }
+    }
+
+    /// Whether no request is in work and none is being answered: what is written now are hyper's own words.
+    pub(crate) fn is_between_requests(&self) -> bool {
+        !matches!(self.lock().phase, Phase::Busy { .. })
+    }
+
+    /// Whether the head of a request is on its way.
+    pub(crate) fn is_in_head(&self) -> bool {
+        matches!(self.lock().phase, Phase::Head { .. })
+    }
+
+    /// What has taken too long by now, or when to look again.
+    pub(crate) fn overdue(&self, now: Instant, patience: Patience) -> Result<Instant, Overdue> {
+        let (deadline, what) = match self.lock().phase {
+            Phase::Busy { .. } => return Ok(now + patience.idle),
+            Phase::Idle { since } => (since + patience.idle, Overdue::Idle),
+            Phase::Head { since } => (since + patience.head, Overdue::Head),
+        };
+        if deadline <= now { Err(what) } else { Ok(deadline) }
+    }
+
+    /// Whether to keep an end of input from hyper; then `cx` is woken when that changes.
+    pub(crate) fn hides_end(&self, cx: &Context<'_>) -> bool {
+        let mut inner = self.lock();
+        if inner.owes_answer {
+            inner.waiting = Some(cx.waker().clone());
+        }
+        inner.owes_answer
+    }
+
+    fn show_end(&self) {
+        let waiting = {
+            let mut inner = self.lock();
+            inner.owes_answer = false;
+            inner.waiting.take()
+        };
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience = Patience { head: Duration::from_secs(1), idle: Duration::from_secs(10) };
+
+    #[test]
+    fn each_phase_has_its_own_patience() {
+        let presence = Presence::new();
+        let later = |seconds| Instant::now() + Duration::from_secs(seconds);
+        assert!(presence.overdue(later(9), PATIENCE).is_ok());
+        assert_eq!(presence.overdue(later(11), PATIENCE), Err(Overdue::Idle));
+        presence.received();
+        assert_eq!(presence.overdue(later(2), PATIENCE), Err(Overdue::Head));
+        presence.begin();
+        assert!(presence.overdue(later(100), PATIENCE).is_ok() && !presence.is_between_requests());
+        presence.flushed();
+        assert!(!presence.is_between_requests(), "not answered yet");
+        presence.settle();
+        assert!(!presence.is_between_requests(), "not flushed yet");
+        presence.flushed();
+        assert!(presence.is_between_requests());
+    }
+
+    #[test]
+    fn an_end_is_hidden_from_a_short_request_only() {
+        let presence = Presence::new();
+        let cx = Context::from_waker(Waker::noop());
+        assert!(!presence.hides_end(&cx));
+        presence.begin();
+        assert!(presence.hides_end(&cx));
+        presence.watch();
+        assert!(!presence.hides_end(&cx));
+    }
+}

@@ -1,0 +1,102 @@
+//! What endpoints read from a request: its target, its body within limits, and who sent it.
+
+use std::time::Duration;
+
+use async_io::Timer;
+use futures_lite::{AsyncReadExt, FutureExt};
+use tide::Request;
+use tide::http::headers::HeaderName;
+
+use super::context::{BodyRoom, Client, Context};
+use super::negotiate;
+use super::refusal::Refusal;
+use super::target::{Target, decode};
+
+/// Bytes read by one call.
+const READ_BYTES: usize = 64 * 1024;
+
+/// The target as the client sent it.
+pub(crate) fn target(request: &Request<Context>) -> &Target {
+    request.ext().expect("the adapter puts it beside every request")
+}
+
+/// The process that the path means: segment 1, decoded, and whether it is a name even if it is a number. A number that was
+/// written with an escape was meant as a name, because nobody has to escape a pid.
+pub(crate) fn identifier(request: &Request<Context>) -> (String, bool) {
+    let raw = target(request).segment(1);
+    (decode(raw), raw.contains('%'))
+}
+
+/// A header's value; the last one if it was given several times.
+pub(crate) fn header<'a>(request: &'a Request<Context>, name: &'static str) -> Option<&'a str> {
+    request.header(HeaderName::from(name)).map(|values| values.last().as_str())
+}
+
+/// All values of a header as one list.
+pub(crate) fn header_list(request: &Request<Context>, name: &'static str) -> String {
+    let Some(values) = request.header(HeaderName::from(name)) else { return String::new() };
+    values.iter().map(tide::http::headers::HeaderValue::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether the request carries a mark of an official SDK.
+pub(crate) fn is_sdk(request: &Request<Context>) -> bool {
+    let names = request.header_names().map(HeaderName::as_str);
+    negotiate::is_sdk(header(request, "user-agent").unwrap_or_default(), names)
+}
+
+/// From now on a client that leaves is noticed, and the request dropped.
+pub(crate) fn watch_client(request: &Request<Context>) {
+    if let Some(client) = request.ext::<Client>() {
+        client.presence.watch();
+    }
+}
+
+/// A whole request body and the room it takes.
+#[derive(Debug)]
+pub(crate) struct Received {
+    /// The bytes.
+    pub(crate) bytes: Vec<u8>,
+    _room: BodyRoom,
+}
+
+/// Reads the whole body, `max` bytes at most.
+pub(crate) async fn body(request: &mut Request<Context>, max: u64) -> Result<Received, Refusal> {
+    let context = request.state().clone();
+    let announced = header(request, "content-length").and_then(|value| value.parse::<u64>().ok());
+    if announced.is_some_and(|bytes| bytes > max) {
+        return Err(Refusal::BodyTooLarge(max));
+    }
+    let mut reader = request.take_body().into_reader();
+    let mut room = BodyRoom::new(context.clone());
+    let mut bytes = Vec::new();
+    loop {
+        let filled = bytes.len();
+        // What is read is counted as it comes: an announcement alone takes no room from others.
+        let step =
+            READ_BYTES.min(usize::try_from(announced.unwrap_or(u64::MAX)).unwrap_or(READ_BYTES).max(1));
+        bytes.resize(filled + step, 0);
+        let read = or_slow(reader.read(&mut bytes[filled..]), context.limits.body_timeout).await?;
+        bytes.truncate(filled + read);
+        if read == 0 {
+            return Ok(Received { bytes, _room: room });
+        }
+        if bytes.len() as u64 > max {
+            return Err(Refusal::BodyTooLarge(max));
+        }
+        if !room.grow(read as u64) {
+            return Err(Refusal::Busy);
+        }
+    }
+}
+
+async fn or_slow(
+    read: impl Future<Output = std::io::Result<usize>>,
+    patience: Duration,
+) -> Result<usize, Refusal> {
+    let read = async { read.await.map_err(Refusal::BodyCut) };
+    let slow = async {
+        Timer::after(patience).await;
+        Err(Refusal::BodySlow)
+    };
+    read.or(slow).await
+}

@@ -1,0 +1,9 @@
+//! Endpoints, one file a resource: read the request, call the core, shape the answer.
+
+pub(crate) mod docs;
+pub(crate) mod process;
+pub(crate) mod process_end;
+pub(crate) mod process_logs;
+pub(crate) mod process_start;
+pub(crate) mod process_stdin;
+pub(crate) mod system;

@@ -1,0 +1,84 @@
+//! The API described: the OpenAPI document, made from the types and endpoints, and a page that shows it.
+//!
+//! The page and all it needs are in the binary.
+
+use std::sync::LazyLock;
+
+use tide::{Request, Response};
+use utoipa::OpenApi;
+
+use crate::http::context::Context;
+use crate::http::refusal::Refusal;
+use crate::http::{request, respond};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "boxd",
+        description = "Runs commands in a sandbox and streams what they print.\n\nEvery error is a JSON object with an `error` text, but for unknown routes, which are `404 page not found` in plain text. Times are HTTP dates in UTC. When the daemon was started with a token, every route but `/health` and `/docs` needs it: as `Authorization: Bearer`, or as `?token=` on a GET that a browser makes by itself.\n\n**Streams.** In SSE every event carries one line of JSON whose `type` repeats its name: `start` (`pid`, `name`, `cursor`), `stdout` and `stderr` (`data`; `encoding: base64` when the bytes are no text; `ts` in milliseconds since 1970), `gap` (`bytes` that were dropped), `restart` (`attempt`, `exitCode`, `delayMs`), and exactly one of `result` (the process object) and `failure` (`error`). The `id` of an event is a cursor: with it in `Last-Event-ID` a stream goes on behind that event, and nothing is lost or repeated. The line `: hb` is a heartbeat. A stream without a terminal event was cut.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    tags(
+        (name = "process", description = "Commands, their output and their ends"),
+        (name = "system", description = "The daemon itself"),
+    ),
+    paths(
+        super::process_start::start,
+        super::process::list,
+        super::process::get,
+        super::process::wait,
+        super::process_end::stop,
+        super::process_end::kill,
+        super::process_logs::get,
+        super::process_logs::stream,
+        super::process_stdin::write,
+        super::process_stdin::close,
+        super::system::welcome,
+        super::system::health,
+        openapi,
+        page,
+    ),
+)]
+struct Document;
+
+/// The document as text. Made at the first request: most daemons are never asked.
+static DOCUMENT: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut document = Document::openapi();
+    document.servers = Some(vec![utoipa::openapi::Server::new("/")]);
+    document.to_pretty_json().expect("the document is made of strings and numbers").into_bytes()
+});
+
+const PAGE: &str = include_str!("docs/docs.html");
+const STYLE: &str = include_str!("docs/docs.css");
+const SCRIPT: &str = include_str!("docs/docs.js");
+
+/// What the page may do: nothing but its own files and this server.
+const PAGE_POLICY: &str =
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:";
+
+/// Describes the API for machines.
+#[utoipa::path(get, path = "/openapi.json", operation_id = "getDocument", tag = "system", responses(
+    (status = 200, description = "This document (OpenAPI 3.1).", content_type = "application/json", body = Object),
+))]
+pub(crate) async fn openapi(_request: Request<Context>) -> Result<Response, Refusal> {
+    Ok(respond::whole(200, respond::JSON, DOCUMENT.clone()))
+}
+
+/// Describes the API for people.
+#[utoipa::path(get, path = "/docs", operation_id = "getDocumentPage", tag = "system", responses(
+    (status = 200, description = "A page that shows this document.", content_type = "text/html", body = String),
+))]
+pub(crate) async fn page(_request: Request<Context>) -> Result<Response, Refusal> {
+    let mut response = respond::whole(200, "text/html; charset=utf-8", PAGE.as_bytes().to_vec());
+    response.insert_header("content-security-policy", PAGE_POLICY);
+    Ok(response)
+}
+
+/// The files of the page.
+pub(crate) async fn file(request: Request<Context>) -> Result<Response, Refusal> {
+    let (content_type, text) = match request::target(&request).path() {
+        "/docs/docs.css" => ("text/css; charset=utf-8", STYLE),
+        _ => ("text/javascript; charset=utf-8", SCRIPT),
+    };
+    Ok(respond::whole(200, content_type, text.as_bytes().to_vec()))
+}

@@ -1,0 +1,243 @@
+//! `POST /process`: the heart of the API.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_io::Timer;
+use futures_lite::FutureExt;
+use tide::{Request, Response};
+
+use crate::error::Error;
+use crate::http::context::Context;
+use crate::http::event_stream::Condition;
+use crate::http::json_body::JsonBody;
+use crate::http::log_text::Stretch;
+use crate::http::negotiate::{StartForm, start_form};
+use crate::http::refusal::Refusal;
+use crate::http::stream_answer::{self, Streamed};
+use crate::http::{request, respond, view};
+use crate::log::Position;
+use crate::process::{PortsAnswer, Process, ProcessSpec, Reason, RestartPolicy, wait_for_ports};
+use crate::wire::ProcessRequest;
+
+/// The timeout of a process that keeps the sandbox awake, when the client does not say.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// A process that could not be killed in time is waited for this much longer.
+const KILL_GRACE: Duration = Duration::from_secs(2);
+
+/// Characters of an automatic name behind `proc-`.
+const NAME_CHARS: usize = 8;
+
+/// Bytes of output quoted in an error.
+const QUOTED_BYTES: u64 = 2048;
+
+/// Starts a command and answers with the process or a stream of its output.
+#[utoipa::path(post, path = "/process", operation_id = "startProcess", tag = "process",
+    params(
+        ("Accept" = Option<String>, Header, description = "`text/event-stream` or `application/x-ndjson` for a stream; anything else for one JSON object."),
+        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that was received: nothing is started, the stream of that process goes on behind it."),
+        ("cursor" = Option<String>, Query, description = "The same for clients that cannot set the header."),
+    ),
+    request_body(content = ProcessRequest, description = "16 MiB at most by default. Unknown fields are ignored."),
+    responses(
+        (status = 200, description = "The process. As JSON: at once, or when its ports listen and when it is over, as asked for. As a stream: its output, until it is over; the last SSE event is `result` with this same object.", content(
+            (crate::wire::process::ProcessResponse = "application/json"), (String = "text/event-stream"), (String = "application/x-ndjson"),
+        )),
+        (status = 204, description = "The cursor stands behind the terminal event: nothing follows."),
+        (status = 400, description = "The body is malformed, a running process has the name, keepAlive is not available, or the cursor is none.", body = crate::wire::system::ErrorResponse),
+        (status = 413, description = "The body is too large.", body = crate::wire::system::ErrorResponse),
+        (status = 422, description = "The command could not be started, its time was up while it was waited for, or it ended before its ports listened.", body = crate::wire::system::ErrorResponse),
+        (status = 503, description = "Too many request bodies at once, or the daemon is going away.", body = crate::wire::system::ErrorResponse),
+))]
+pub(crate) async fn start(mut request: Request<Context>) -> Result<Response, Refusal> {
+    let context = request.state().clone();
+    // Read whatever becomes of it: a client that left is noticed only behind the body.
+    let body = request::body(&mut request, context.limits.process_body_bytes_max).await?;
+    let resumed = stream_answer::cursor(&request)?;
+    let (process, from, wanted) = if let Some(cursor) = resumed {
+        // A client that repeats a start after a cut gets the process it has started.
+        let process = stream_answer::resumed(&context, cursor)?;
+        if cursor.ended {
+            return Ok(respond::empty(204));
+        }
+        let waits = ProcessRequest::decode(&body.bytes).is_ok_and(|wanted| wanted.wait_for_completion);
+        (process, cursor.position, Wanted { ports: Vec::new(), completion: waits })
+    } else {
+        let asked = ProcessRequest::decode(&body.bytes)?;
+        drop(body);
+        let wanted = Wanted { ports: ports(&asked.wait_for_ports)?, completion: asked.wait_for_completion };
+        (context.sandbox.start(spec(&context, asked)?).await?, Position::default(), wanted)
+    };
+    match stream_answer::of_start(&context, form(&request, &context)) {
+        Some((dialect, heartbeat)) => {
+            request::watch_client(&request);
+            let condition = (!wanted.ports.is_empty()).then(|| ports_condition(&process, wanted.ports));
+            Ok(stream_answer::answer(&context, Streamed { process, from, dialect, heartbeat, condition }))
+        }
+        None => answer_json(&request, &context, &process, wanted).await,
+    }
+}
+
+/// What the answer waits for.
+struct Wanted {
+    ports: Vec<u16>,
+    completion: bool,
+}
+
+fn form(request: &Request<Context>, context: &Context) -> StartForm {
+    start_form(&request::header_list(request, "accept"), request::is_sdk(request), context.streams.dialect)
+}
+
+async fn answer_json(
+    request: &Request<Context>,
+    context: &Context,
+    process: &Arc<Process>,
+    wanted: Wanted,
+) -> Result<Response, Refusal> {
+    if wanted.ports.is_empty() && !wanted.completion {
+        return respond::json(200, JsonBody::value(&view::process(process))).await;
+    }
+    request::watch_client(request);
+    let waits = async {
+        if !wanted.ports.is_empty() {
+            until_open(process, wanted.ports).await?;
+        }
+        if wanted.completion { until_over(process).await } else { Ok(()) }
+    };
+    let leaving = async {
+        context.shutdown.listen().await;
+        Err(Error::ShuttingDown)
+    };
+    match waits.or(leaving).await {
+        Ok(()) if process.state().is_over() => {
+            respond::json(200, JsonBody::process(process, context.streams.response_bytes_max)).await
+        }
+        Ok(()) => respond::json(200, JsonBody::process(process, context.streams.inline_bytes_max)).await,
+        Err(error) => with_process(context, process, error).await,
+    }
+}
+
+/// An error that shows the process it is about: without it a client that did not choose the name could not find it.
+async fn with_process(context: &Context, process: &Arc<Process>, error: Error) -> Result<Response, Refusal> {
+    let refusal = Refusal::Core(error);
+    let mut before = refusal.body();
+    before.pop();
+    before.extend_from_slice(b",\"process\":");
+    let body = JsonBody::process(process, context.streams.inline_bytes_max).wrap(before, b"}".to_vec());
+    let mut response = respond::json(refusal.status(), body).await?;
+    if refusal.status() == 503 {
+        response.insert_header("retry-after", "1");
+    }
+    Ok(response)
+}
+
+/// Completes when the process is over. A process that was killed because its time was up is an error.
+async fn until_over(process: &Arc<Process>) -> Result<(), Error> {
+    let over = async { Some(process.over().await) };
+    let state = match process.spec.timeout {
+        None => over.await,
+        Some(timeout) => over.or(unkillable(process, timeout)).await,
+    };
+    match (state, process.spec.timeout) {
+        (Some(state), _) if state.reason() != Some(Reason::Timeout) => Ok(()),
+        (_, after) => Err(Error::TimedOut { after: after.unwrap_or_default() }),
+    }
+}
+
+/// Completes when a process that was to be killed is still there: nobody waits for what the kernel does not let go.
+async fn unkillable(process: &Arc<Process>, timeout: Duration) -> Option<crate::process::State> {
+    loop {
+        let run = process.state().run;
+        Timer::after(timeout + KILL_GRACE).await;
+        let state = process.state();
+        // Each run has its own time.
+        if state.run == run && !state.is_backing_off() {
+            return None;
+        }
+    }
+}
+
+/// Completes when the ports listen, or with the reason why they will not.
+async fn until_open(process: &Arc<Process>, ports: Vec<u16>) -> Result<(), Error> {
+    let timed_out = |after| Error::PortsTimedOut { after };
+    let open = async {
+        match wait_for_ports(process.clone(), ports.clone()).await {
+            PortsAnswer::Open => Ok(()),
+            PortsAnswer::Over(state) if state.reason() == Some(Reason::Timeout) => {
+                Err(timed_out(process.spec.timeout.unwrap_or_default()))
+            }
+            // It did what it was to do and will not listen any more.
+            PortsAnswer::Over(state) if state.exit_code() == 0 => Ok(()),
+            PortsAnswer::Over(state) => {
+                let output = quoted_output(process).await;
+                Err(Error::PortsNeverOpened { exit_code: state.exit_code(), ports, output })
+            }
+        }
+    };
+    match process.spec.timeout {
+        None => open.await,
+        Some(after) => {
+            let time_up = async {
+                unkillable(process, after).await;
+                Err(timed_out(after))
+            };
+            open.or(time_up).await
+        }
+    }
+}
+
+fn ports_condition(process: &Arc<Process>, ports: Vec<u16>) -> Condition {
+    let process = process.clone();
+    Box::pin(async move {
+        match until_open(&process, ports).await {
+            // The result says how it ended.
+            Ok(()) | Err(Error::PortsNeverOpened { .. }) => None,
+            Err(error) => Some(error),
+        }
+    })
+}
+
+/// The end of a process's output for an error text.
+async fn quoted_output(process: &Arc<Process>) -> String {
+    let stretch = Stretch::tail(process.log.clone(), process.spec.restart, QUOTED_BYTES);
+    stretch.plain().await.trim_end().to_owned()
+}
+
+fn ports(asked: &[i64]) -> Result<Vec<u16>, Error> {
+    let mut ports = asked
+        .iter()
+        .map(|port| u16::try_from(*port).ok().filter(|p| *p > 0).ok_or(Error::InvalidPort { port: *port }))
+        .collect::<Result<Vec<_>, _>>()?;
+    ports.sort_unstable();
+    ports.dedup();
+    Ok(ports)
+}
+
+fn spec(context: &Context, asked: ProcessRequest) -> Result<ProcessSpec, Error> {
+    if asked.keep_alive && context.keep_alive_disabled {
+        return Err(Error::KeepAliveDisabled);
+    }
+    let seconds = |s: i64| u64::try_from(s).ok().filter(|s| *s > 0).map(Duration::from_secs);
+    let timeout = match asked.timeout {
+        None if asked.keep_alive => Some(KEEP_ALIVE_TIMEOUT),
+        Some(below) if below < 0 && asked.keep_alive => Some(KEEP_ALIVE_TIMEOUT),
+        timeout => timeout.and_then(seconds),
+    };
+    Ok(ProcessSpec {
+        name: asked.name.unwrap_or_else(automatic_name),
+        working_dir: context.sandbox.folder(&asked.working_dir)?,
+        command: asked.command,
+        env: asked.env,
+        stdin: asked.stdin,
+        timeout,
+        restart: RestartPolicy { on_failure: asked.restart_on_failure, max: asked.max_restarts },
+        keep_alive: asked.keep_alive,
+    })
+}
+
+fn automatic_name() -> String {
+    const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let letters = (0..NAME_CHARS).map(|_| char::from(LETTERS[fastrand::usize(..LETTERS.len())]));
+    format!("proc-{}", letters.collect::<String>())
+}

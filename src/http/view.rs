@@ -1,0 +1,94 @@
+//! The core's types as the wire shows them. One function a type; no decisions.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use rustix::process::Signal;
+
+use crate::process::Process;
+use crate::wire::process::ProcessResponse;
+
+/// A process with empty texts.
+pub(crate) fn process(process: &Process) -> ProcessResponse {
+    let (spec, state) = (&process.spec, process.state());
+    ProcessResponse {
+        pid: state.pid.to_string(),
+        name: spec.name.clone(),
+        command: spec.command.clone(),
+        status: state.status().name(),
+        started_at: date(state.started_ms),
+        completed_at: state.ended_ms.map(date).unwrap_or_default(),
+        exit_code: state.exit_code(),
+        working_dir: spec.working_dir.to_string_lossy().into_owned(),
+        restart_on_failure: spec.restart.on_failure,
+        max_restarts: spec.restart.max,
+        restart_count: state.restarts,
+        keep_alive: state.keeps_alive(spec),
+        stdin: spec.stdin,
+        signal: state.signal().map(signal_name),
+        reason: state.reason().map(crate::process::Reason::name),
+        duration_ms: state.ended_ms.map(|ended| ended.saturating_sub(state.started_ms)),
+        ..ProcessResponse::default()
+    }
+}
+
+/// An HTTP date in UTC (RFC 9110 §5.6.7).
+fn date(ms: u64) -> String {
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(ms))
+}
+
+/// The name of a signal; real-time signals have only a number.
+fn signal_name(number: i32) -> String {
+    const NAMED: [(Signal, &str); 29] = [
+        (Signal::HUP, "SIGHUP"),
+        (Signal::INT, "SIGINT"),
+        (Signal::QUIT, "SIGQUIT"),
+        (Signal::ILL, "SIGILL"),
+        (Signal::TRAP, "SIGTRAP"),
+        (Signal::ABORT, "SIGABRT"),
+        (Signal::BUS, "SIGBUS"),
+        (Signal::FPE, "SIGFPE"),
+        (Signal::KILL, "SIGKILL"),
+        (Signal::USR1, "SIGUSR1"),
+        (Signal::SEGV, "SIGSEGV"),
+        (Signal::USR2, "SIGUSR2"),
+        (Signal::PIPE, "SIGPIPE"),
+        (Signal::ALARM, "SIGALRM"),
+        (Signal::TERM, "SIGTERM"),
+        (Signal::STKFLT, "SIGSTKFLT"),
+        (Signal::CONT, "SIGCONT"),
+        (Signal::STOP, "SIGSTOP"),
+        (Signal::TSTP, "SIGTSTP"),
+        (Signal::TTIN, "SIGTTIN"),
+        (Signal::TTOU, "SIGTTOU"),
+        (Signal::URG, "SIGURG"),
+        (Signal::XCPU, "SIGXCPU"),
+        (Signal::XFSZ, "SIGXFSZ"),
+        (Signal::VTALARM, "SIGVTALRM"),
+        (Signal::PROF, "SIGPROF"),
+        (Signal::WINCH, "SIGWINCH"),
+        (Signal::IO, "SIGIO"),
+        (Signal::SYS, "SIGSYS"),
+    ];
+    NAMED
+        .iter()
+        .find(|(s, _)| s.as_raw() == number)
+        .map_or_else(|| format!("SIG{number}"), |(_, name)| (*name).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_in_utc() {
+        assert_eq!(date(1_795_469_701_999), "Mon, 23 Nov 2026 21:35:01 GMT");
+    }
+
+    #[test]
+    fn signals_have_names() {
+        assert_eq!(
+            (signal_name(9).as_str(), signal_name(15).as_str(), signal_name(40).as_str()),
+            ("SIGKILL", "SIGTERM", "SIG40")
+        );
+    }
+}

@@ -1,0 +1,241 @@
+//! `Pump`: the threads that move output from pipes into logs and see commands exit.
+//!
+//! They wait in an epoll set of their own, so that a byte that arrives wakes the very thread that stores it, and a disk
+//! that stalls holds up no thread that answers requests. Each source is in one thread's hands at a time; a pipe that never
+//! runs dry goes to the back of the line after `TURN_BYTES_MAX`.
+//!
+//! When a command exits, what its pipes held at that moment is drained first and only then the exit is reported:
+//! descendants that keep the pipes open delay nothing, and what they write later is still stored.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Log, OutputStream};
+use crate::sys::pidfd::{ExitStatus, PidFd};
+use crate::sys::pipe::{self, Taken};
+use crate::sys::poller::Poller;
+
+/// The most bytes moved by one splice.
+const TAKE_BYTES_MAX: usize = 1024 * 1024;
+
+/// The most bytes moved for one pipe before others get their turn.
+const TURN_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// A pipe that gave as much in one turn, without running dry, is busy: four times the capacity of a new pipe.
+const BUSY_BYTES: usize = 256 * 1024;
+
+/// Tokens of one intake: its number times this, plus the source.
+const SOURCES: u64 = 3;
+const SOURCE_EXIT: u64 = 2;
+
+/// Called once, on a pump thread, when the command has exited and its pipes were drained.
+type OnExit = Box<dyn FnOnce(ExitStatus) + Send>;
+
+/// One run of a command as the pump sees it: two pipes, a pidfd, and where everything goes.
+pub(crate) struct Intake {
+    log: Arc<Log>,
+    /// The read ends; `None` once nobody holds the write end. Held while bytes of that pipe are moved.
+    pipes: [Mutex<Option<OwnedFd>>; 2],
+    pidfd: Arc<PidFd>,
+    /// Taken by the thread that sees the exit.
+    on_exit: Mutex<Option<OnExit>>,
+    token: AtomicU64,
+}
+
+impl Intake {
+    /// A run that is not yet pumped.
+    pub(crate) fn new(
+        log: Arc<Log>,
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+        pidfd: Arc<PidFd>,
+        on_exit: OnExit,
+    ) -> Self {
+        Self {
+            log,
+            pipes: [Mutex::new(Some(stdout)), Mutex::new(Some(stderr))],
+            pidfd,
+            on_exit: Mutex::new(Some(on_exit)),
+            token: AtomicU64::new(0),
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let taken =
+            |slot: &Mutex<Option<OwnedFd>>| slot.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+        let exited = self.on_exit.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+        exited && self.pipes.iter().all(taken)
+    }
+}
+
+impl fmt::Debug for Intake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Intake").field("log", &self.log).field("pidfd", &self.pidfd).finish_non_exhaustive()
+    }
+}
+
+/// The epoll set and what is in it.
+pub(crate) struct Pump {
+    poller: Poller,
+    /// Held while an intake is added, looked up or removed.
+    intakes: Mutex<HashMap<u64, Arc<Intake>>>,
+    next: AtomicU64,
+    /// Run after each step that woke somebody, to serve them on this very thread.
+    after: Box<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for Pump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pump").field("poller", &self.poller).finish_non_exhaustive()
+    }
+}
+
+impl Pump {
+    /// Starts `threads` threads that live as long as the process.
+    pub(crate) fn start(threads: usize, after: Box<dyn Fn() + Send + Sync>) -> io::Result<Arc<Self>> {
+        let pump = Arc::new(Self {
+            poller: Poller::new()?,
+            intakes: Mutex::default(),
+            next: AtomicU64::new(1),
+            after,
+        });
+        for n in 0..threads {
+            let pump = pump.clone();
+            std::thread::Builder::new().name(format!("boxd-pump-{n}")).spawn(move || pump.run())?;
+        }
+        Ok(pump)
+    }
+
+    /// Begins to pump a run. Everything that is in the pipes already is found.
+    pub(crate) fn attach(&self, intake: Intake) -> io::Result<()> {
+        let base = self.next.fetch_add(1, Ordering::Relaxed) * SOURCES;
+        intake.token.store(base, Ordering::Relaxed);
+        let intake = Arc::new(intake);
+        lock(&self.intakes).insert(base, intake.clone());
+        let result = self.add(&intake, base);
+        if result.is_err() {
+            lock(&self.intakes).remove(&base);
+        }
+        result
+    }
+
+    /// The pipes first: an exit that is seen at once then finds them in place.
+    fn add(&self, intake: &Intake, base: u64) -> io::Result<()> {
+        for stream in OutputStream::BOTH {
+            if let Some(pipe) = &*lock(&intake.pipes[stream as usize]) {
+                self.poller.add(pipe, base + stream as u64)?;
+            }
+        }
+        self.poller.add(&*intake.pidfd, base + SOURCE_EXIT)
+    }
+
+    fn run(&self) {
+        loop {
+            if let Err(error) = self.poller.wait(|token| self.handle(token)) {
+                tracing::error!(%error, "the log pump cannot wait for output");
+                return;
+            }
+        }
+    }
+
+    fn handle(&self, token: u64) {
+        let source = token % SOURCES;
+        let base = token - source;
+        let Some(intake) = lock(&self.intakes).get(&base).cloned() else { return };
+        match source {
+            SOURCE_EXIT => self.exit(&intake, token),
+            0 => self.pump(&intake, OutputStream::Stdout, token),
+            _ => self.pump(&intake, OutputStream::Stderr, token),
+        }
+        if intake.is_done() && lock(&self.intakes).remove(&base).is_some() {
+            intake.log.close();
+        }
+    }
+
+    /// Moves what a pipe holds, a turn at most.
+    fn pump(&self, intake: &Intake, stream: OutputStream, token: u64) {
+        let mut slot = lock(&intake.pipes[stream as usize]);
+        let mut moved = 0;
+        while let Some(pipe) = &*slot {
+            match self.take(intake, stream, pipe, moved < BUSY_BYTES) {
+                Ok(Taken::Bytes(n)) if moved + n < TURN_BYTES_MAX => {
+                    if moved < BUSY_BYTES && moved + n >= BUSY_BYTES {
+                        intake.log.set_busy(stream, pipe);
+                    }
+                    moved += n;
+                }
+                Ok(Taken::Bytes(_) | Taken::Empty) => {
+                    if let Err(error) = self.poller.rearm(pipe, token) {
+                        tracing::error!(%error, "output of a command can no longer be read");
+                        *slot = None;
+                    }
+                    return;
+                }
+                Ok(Taken::End) => *slot = None,
+                Err(error) => {
+                    tracing::error!(%error, "output of a command can no longer be read");
+                    *slot = None;
+                }
+            }
+        }
+    }
+
+    /// Moves some bytes, serves who waits for them, and only then does the paperwork.
+    fn take(&self, intake: &Intake, stream: OutputStream, pipe: &OwnedFd, serve: bool) -> io::Result<Taken> {
+        let taken = intake.log.take(stream, pipe, TAKE_BYTES_MAX)?;
+        if let Taken::Bytes(_) = taken {
+            if serve {
+                (self.after)();
+            }
+            intake.log.settle(stream);
+        }
+        Ok(taken)
+    }
+
+    /// Looks whether the command has exited, drains what its pipes hold at this moment, and reports.
+    fn exit(&self, intake: &Intake, token: u64) {
+        match intake.pidfd.peek_exit() {
+            Ok(Some(status)) => {
+                for stream in OutputStream::BOTH {
+                    self.drain(intake, stream);
+                }
+                self.poller.remove(&*intake.pidfd);
+                if let Some(on_exit) = lock(&intake.on_exit).take() {
+                    on_exit(status);
+                    (self.after)();
+                }
+            }
+            Ok(None) => {
+                self.poller.rearm(&*intake.pidfd, token).ok();
+            }
+            Err(error) => tracing::error!(%error, "the exit of a command cannot be read"),
+        }
+    }
+
+    /// Moves as many bytes as the pipe holds now: a descendant that goes on writing cannot delay the end.
+    fn drain(&self, intake: &Intake, stream: OutputStream) {
+        let slot = lock(&intake.pipes[stream as usize]);
+        let Some(pipe) = &*slot else { return };
+        let mut left = pipe::bytes_ready(pipe).unwrap_or(0);
+        while left > 0 {
+            match self.take(intake, stream, pipe, true) {
+                Ok(Taken::Bytes(n)) => left = left.saturating_sub(n as u64),
+                // The end is left to the pipe's own event.
+                Ok(Taken::Empty | Taken::End) => return,
+                Err(error) => {
+                    tracing::error!(%error, "output of a command can no longer be read");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A lock whose holder cannot have left it half changed.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

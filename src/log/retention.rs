@@ -1,0 +1,83 @@
+//! What of a stream is given up, and whom it spares. Pure.
+//!
+//! A stream keeps its last `cap` bytes, and the rest of the segment in which they begin. An attached follower that makes
+//! progress is spared: nothing that it has yet to read is dropped, until the daemon's disk budget is spent.
+
+/// A follower that has not moved for this long, while there was something to read, is spared no longer.
+pub(crate) const STALL_MS: u64 = 30_000;
+
+/// The bounds of a segment's size: a segment is what is dropped at once, and making one costs some ten microseconds.
+const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 4096..=8 * 1024 * 1024;
+
+/// The size at which a stream of which `cap` bytes are kept goes on in a new segment.
+pub(crate) fn segment_bytes(cap: u64) -> u64 {
+    (cap / 8).clamp(*SEGMENT_BYTES.start(), *SEGMENT_BYTES.end())
+}
+
+/// How many of the oldest segments, given by their ends, are dropped of a stream that reaches `end`.
+///
+/// `spared` is the lowest offset that a spared follower has yet to read. The last segment is written to and stays.
+pub(crate) fn droppable(
+    ends: impl ExactSizeIterator<Item = u64>,
+    end: u64,
+    cap: u64,
+    spared: Option<u64>,
+) -> usize {
+    let limit = end.saturating_sub(cap).min(spared.unwrap_or(u64::MAX));
+    let last = ends.len().saturating_sub(1);
+    ends.take(last).take_while(|segment_end| *segment_end <= limit).count()
+}
+
+/// Whether a follower has lost its protection: it did not move for `STALL_MS` and its oldest unread byte is as old.
+pub(crate) fn is_stalled(now_ms: u64, moved_ms: u64, oldest_unread_ms: u64) -> bool {
+    now_ms.saturating_sub(moved_ms.max(oldest_unread_ms)) >= STALL_MS
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_last_bytes_are_kept() {
+        #[track_caller]
+        fn check(ends: &[u64], cap: u64, spared: Option<u64>, expect: usize) {
+            let end = ends.last().copied().unwrap_or(0);
+            assert_eq!(droppable(ends.iter().copied(), end, cap, spared), expect);
+        }
+        check(&[], 10, None, 0);
+        check(&[10], 0, None, 0);
+        check(&[10, 20, 30], 20, None, 1);
+        check(&[10, 20, 30], 21, None, 0);
+        check(&[10, 20, 30], 0, None, 2);
+        check(&[10, 20, 30], 0, Some(19), 1);
+        check(&[10, 20, 30], 0, Some(0), 0);
+    }
+
+    #[test]
+    fn a_segment_is_a_part_of_the_cap() {
+        assert_eq!([0, 64 << 10, 32 << 20, 1 << 40].map(segment_bytes), [4096, 8 << 10, 4 << 20, 8 << 20]);
+    }
+
+    #[test]
+    fn a_follower_is_stalled_only_with_something_to_read() {
+        assert!(!is_stalled(100_000, 90_000, 0));
+        assert!(!is_stalled(100_000, 0, 90_000));
+        assert!(is_stalled(100_000, 60_000, 70_000));
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_allowed(
+            lens in proptest::collection::vec(1u64..1 << 30, 0..20), cap in 0u64..1 << 34, spared: Option<u64>,
+        ) {
+            let ends: Vec<u64> = lens.iter().scan(0, |end, len| { *end += len; Some(*end) }).collect();
+            let end = ends.last().copied().unwrap_or(0);
+            let n = droppable(ends.iter().copied(), end, cap, spared);
+            let start = if n == 0 { 0 } else { ends[n - 1] };
+            prop_assert!(n == 0 || (end - start >= cap && n < ends.len()));
+            prop_assert!(n == 0 || spared.is_none_or(|s| start <= s));
+        }
+    }
+}

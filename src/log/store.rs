@@ -1,0 +1,221 @@
+//! `Log`: the two streams of one process, their order, and who follows them.
+//!
+//! The pump writes (`take`), the supervisor marks ends of runs and the end of all (`end_run`, `seal`), readers ask what
+//! comes next (`plan`) and are woken by `changed`. Each stream has one writer at a time; readers only take the short lock
+//! of the account.
+
+mod account;
+mod attachment;
+mod upkeep;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use event_listener::{Event, EventListener};
+
+use super::order_file::OrderFile;
+use super::segment::Segment;
+use super::writer::{Piece, Writer};
+use super::{LogDir, Offsets, OutputStream, retention};
+use crate::clock;
+use crate::id::ProcessId;
+use crate::sys::pipe::Taken;
+use account::Account;
+
+pub(crate) use account::{Boundary, Plan, PlannedRead, Position, Question};
+pub(crate) use attachment::Attachment;
+
+/// The log of one process.
+#[derive(Debug)]
+pub(crate) struct Log {
+    id: ProcessId,
+    name: String,
+    dir: Arc<LogDir>,
+    /// Held by a pump thread while it moves bytes of that stream.
+    writers: [Mutex<Writer>; 2],
+    /// Held by a pump thread while it writes the order down.
+    books: Mutex<Books>,
+    /// Held for a few lines at a time.
+    account: Mutex<Account>,
+    changed: Event,
+    /// Followers have lost their protection: the budget is spent.
+    unprotected: AtomicBool,
+}
+
+/// What is written beside the bytes.
+#[derive(Debug, Default)]
+struct Books {
+    order_file: OrderFile,
+    /// How many files of each stream there were when its link by name was made.
+    linked: [u32; 2],
+}
+
+impl Log {
+    /// An empty log. It makes no file before the first byte.
+    pub(crate) fn new(dir: &Arc<LogDir>, id: ProcessId, name: String) -> Arc<Self> {
+        let segment_bytes = retention::segment_bytes(dir.limits.file_bytes_max);
+        let log = Arc::new(Self {
+            id,
+            name,
+            dir: dir.clone(),
+            writers: OutputStream::BOTH.map(|stream| Mutex::new(Writer::new(id, stream, segment_bytes))),
+            books: Mutex::default(),
+            account: Mutex::default(),
+            changed: Event::new(),
+            unprotected: AtomicBool::new(false),
+        });
+        dir.register(id, Arc::downgrade(&log));
+        log
+    }
+
+    /// Moves up to `max` bytes of `stream` out of the pipe into the log and wakes the readers. `settle` must follow.
+    ///
+    /// Blocks as long as the disk does: only the pump calls it.
+    pub(crate) fn take(&self, stream: OutputStream, from: &OwnedFd, max: usize) -> io::Result<Taken> {
+        let taken = lock(&self.writers[stream as usize])
+            .take(&self.dir, from, max, &mut |piece| self.publish(stream, &piece))?;
+        if let Taken::Bytes(_) = taken {
+            self.changed.notify(usize::MAX);
+        }
+        Ok(taken)
+    }
+
+    /// The command writes more to `stream` than its pipe holds.
+    pub(crate) fn set_busy(&self, stream: OutputStream, pipe: &OwnedFd) {
+        lock(&self.writers[stream as usize]).set_busy(pipe);
+    }
+
+    /// Says that a run ended where the streams stand now, and that another follows.
+    pub(crate) fn end_run(&self, run: u32, attempt: u32, exit_code: i32, delay_ms: u64) {
+        lock(&self.account).end_run(run, attempt, exit_code, delay_ms);
+        self.changed.notify(usize::MAX);
+    }
+
+    /// Says that the process is over where the streams stand now. What its descendants write later is still kept, but the
+    /// streams of its followers end here.
+    pub(crate) fn seal(&self) {
+        {
+            let mut account = lock(&self.account);
+            account.sealed = Some(account.ends());
+            account.order.shrink();
+        }
+        self.changed.notify(usize::MAX);
+    }
+
+    /// Closes the files: nobody holds the pipes any more. Readers open them again.
+    pub(crate) fn close(&self) {
+        lock(&self.books).order_file.close();
+        let account = lock(&self.account);
+        for segment in account.stdout.segments().chain(account.stderr.segments()) {
+            segment.close();
+        }
+    }
+
+    /// Deletes the files. Followers that are reading go on to the end.
+    pub(crate) fn remove(&self) {
+        if self.ends().total() == 0 {
+            return;
+        }
+        {
+            let account = lock(&self.account);
+            for segment in account.stdout.segments().chain(account.stderr.segments()) {
+                segment.remove();
+            }
+        }
+        self.dir.remove_order(self.id);
+        self.dir.unlink(&self.name, Some(self.id));
+    }
+
+    /// How far the streams reach.
+    pub(crate) fn ends(&self) -> Offsets {
+        lock(&self.account).ends()
+    }
+
+    /// Where the process's own output ended, once it is over.
+    pub(crate) fn sealed(&self) -> Option<Offsets> {
+        lock(&self.account).sealed
+    }
+
+    /// The oldest bytes that are still stored.
+    pub(crate) fn starts(&self) -> Offsets {
+        lock(&self.account).starts()
+    }
+
+    /// Whether a reader can have come to this position.
+    pub(crate) fn reaches(&self, position: Position) -> bool {
+        lock(&self.account).reaches(position)
+    }
+
+    /// Whether a run ended after which the command was started again.
+    pub(crate) fn has_restarted(&self) -> bool {
+        !lock(&self.account).boundaries.is_empty()
+    }
+
+    /// The position of a reader that begins at these offsets.
+    pub(crate) fn position_at(&self, offsets: Offsets) -> Position {
+        lock(&self.account).position_at(offsets)
+    }
+
+    /// Completes when the log has changed since the call.
+    pub(crate) fn changed(&self) -> EventListener {
+        self.changed.listen()
+    }
+
+    /// What a reader does next. Bytes that are dropped before it acts on the answer can still be read.
+    pub(crate) fn plan(&self, question: Question<'_>) -> Plan {
+        lock(&self.account).plan(question)
+    }
+
+    /// Takes a segment out of the account whose file is gone or too short: somebody else has changed it. Readers meet a
+    /// gap.
+    pub(crate) fn disown(&self, stream: OutputStream, segment: &Arc<Segment>) {
+        let freed = lock(&self.account).stream_mut(stream).give_up_segment(segment);
+        for extent in freed {
+            tracing::warn!(process = %self.id, stream = stream.name(), "output is no longer where it was stored");
+            self.dir.sub(extent.len(), extent.segment.is_memory());
+        }
+    }
+
+    /// Whether `offset` is the end of the stream.
+    pub(crate) fn is_end(&self, stream: OutputStream, offset: u64) -> bool {
+        lock(&self.account).stream(stream).end() == offset
+    }
+
+    /// Enters a piece into the account.
+    fn publish(&self, stream: OutputStream, piece: &Piece) {
+        let mut account = lock(&self.account);
+        let extents = account.stream_mut(stream);
+        let before = extents.end();
+        let end = match piece {
+            Piece::Stored { segment, end } => {
+                extents.grow(segment, *end);
+                self.dir.add(end - before, segment.is_memory());
+                *end
+            }
+            Piece::Lost { end } => {
+                extents.lose(*end);
+                *end
+            }
+        };
+        account.order.push(stream, end, clock::now_ms());
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.dir.unregister(self.id);
+        let account = self.account.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for extents in [&mut account.stdout, &mut account.stderr] {
+            for extent in extents.give_up(usize::MAX) {
+                self.dir.sub(extent.len(), extent.segment.is_memory());
+            }
+        }
+    }
+}
+
+/// A lock whose holder cannot have left it half changed: no code that runs under these locks panics.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

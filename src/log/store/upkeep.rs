@@ -1,0 +1,136 @@
+//! The upkeep of a log: its books on disk, and what is dropped of it. Only the pump's threads come here.
+
+use std::sync::atomic::Ordering;
+
+use super::account::Account;
+use super::{Log, lock};
+use crate::clock;
+use crate::log::order::Hint;
+use crate::log::segment::{Extent, Extents};
+use crate::log::{Offsets, OutputStream, retention};
+
+/// A stream is never cut below this by the daemon's budget.
+const FLOOR_BYTES: u64 = 256 * 1024;
+
+/// A process keeps at most this much output in memory while the disk refuses, of each stream.
+const MEMORY_BYTES_MAX: u64 = 1024 * 1024;
+
+impl Log {
+    /// What can wait until the readers have been woken: the order on disk, the link by name, and retention.
+    ///
+    /// Blocks as long as the disk does: only the pump calls it.
+    pub(crate) fn settle(&self, stream: OutputStream) {
+        {
+            let mut books = lock(&self.books);
+            let missing = books.order_file.missing(&lock(&self.account).order);
+            if let Some(missing) = missing {
+                books.order_file.write(&self.dir, self.id, &missing);
+            }
+            let parts = lock(&self.writers[stream as usize]).parts();
+            if parts > books.linked[stream as usize] {
+                books.linked[stream as usize] = parts;
+                self.dir.link(&self.name, self.id, stream, parts - 1);
+            }
+        }
+        self.trim_stream(stream);
+        if self.dir.stored() > self.dir.limits.total_bytes_max {
+            self.dir.enforce_budget();
+        }
+    }
+
+    /// Drops what nobody is spared for any more.
+    pub(in crate::log) fn trim(&self) {
+        for stream in OutputStream::BOTH {
+            self.trim_stream(stream);
+        }
+    }
+
+    /// Drops what a stream has beyond its cap and gives the bytes that this freed.
+    fn trim_stream(&self, stream: OutputStream) -> u64 {
+        self.retain(stream, self.dir.limits.file_bytes_max)
+    }
+
+    pub(in crate::log) fn stored_bytes(&self) -> u64 {
+        let account = lock(&self.account);
+        account.stdout.stored() + account.stderr.stored()
+    }
+
+    /// Bytes kept only because a follower has yet to read them.
+    pub(in crate::log) fn protected_bytes(&self) -> u64 {
+        let account = lock(&self.account);
+        let cap = self.dir.limits.file_bytes_max;
+        // Whole segments are dropped, so up to two of them over the cap are nobody's protection.
+        let over =
+            |extents: &Extents| extents.stored().saturating_sub(cap + 2 * retention::segment_bytes(cap));
+        over(&account.stdout) + over(&account.stderr)
+    }
+
+    /// Takes the followers' protection away and gives the bytes that this freed.
+    pub(in crate::log) fn unprotect(&self) -> u64 {
+        tracing::warn!(process = %self.id, "log budget spent: followers of this process lose output they have not read");
+        self.unprotected.store(true, Ordering::Relaxed);
+        OutputStream::BOTH.into_iter().map(|stream| self.trim_stream(stream)).sum()
+    }
+
+    /// Drops the older half of each stream, down to a floor, and gives the bytes that this freed.
+    pub(in crate::log) fn halve(&self) -> u64 {
+        self.unprotected.store(true, Ordering::Relaxed);
+        let freed = |stream| {
+            let stored = lock(&self.account).stream(stream).stored();
+            self.retain(stream, (stored / 2).max(FLOOR_BYTES))
+        };
+        OutputStream::BOTH.into_iter().map(freed).sum()
+    }
+
+    /// Drops what a stream has beyond `cap` and gives the bytes that this freed.
+    fn retain(&self, stream: OutputStream, cap: u64) -> u64 {
+        let freed = {
+            let mut account = lock(&self.account);
+            let spared = self.spared(&account, stream);
+            let extents = account.stream_mut(stream);
+            let ends = extents.list().iter().map(|extent| extent.end);
+            let drop_first = retention::droppable(ends, extents.end(), cap, spared);
+            let mut freed = extents.give_up(drop_first);
+            let memory_max = if self.dir.is_memory_full() { MEMORY_BYTES_MAX / 4 } else { MEMORY_BYTES_MAX };
+            freed.extend(extents.give_up_memory(memory_max));
+            if !freed.is_empty() {
+                let starts = account.starts();
+                account.order.forget_before(starts);
+            }
+            freed
+        };
+        for extent in &freed {
+            self.dir.sub(extent.len(), extent.segment.is_memory());
+            // Who reads it now goes on to its end.
+            extent.segment.remove();
+        }
+        freed.iter().map(Extent::len).sum()
+    }
+
+    /// The lowest offset that a follower worth sparing has yet to read.
+    fn spared(&self, account: &Account, stream: OutputStream) -> Option<u64> {
+        if account.followers.is_empty() {
+            return None;
+        }
+        if self.unprotected.load(Ordering::Relaxed) {
+            let calm = self.dir.stored() < self.dir.limits.total_bytes_max / 4 * 3;
+            if !calm {
+                return None;
+            }
+            self.unprotected.store(false, Ordering::Relaxed);
+        }
+        let now = clock::now_ms();
+        let unread = |offset: u64| {
+            let mut from = Offsets { stdout: u64::MAX, stderr: u64::MAX };
+            from[stream] = offset;
+            account.order.next(from, &mut Hint::default(), |_| true).map_or(now, |run| run.at_ms)
+        };
+        let spared = account.followers.values().filter(|p| {
+            let moved = p.moved_ms();
+            // The search for the age of the oldest unread byte is only needed when the follower stood still.
+            now.saturating_sub(moved) < retention::STALL_MS
+                || !retention::is_stalled(now, moved, unread(p.offset(stream)))
+        });
+        spared.map(|p| p.offset(stream)).min()
+    }
+}

@@ -1,0 +1,299 @@
+//! `Writer`: where the bytes of one stream go, as long as anything takes them.
+//!
+//! ```text
+//! nothing yet ──first byte──> disk ──error──> memory ──error──> nowhere (a gap)
+//!                              ^                 │  after RETRY_AFTER
+//!                              └─────────────────┘
+//! ```
+//! It never blocks the command and never gives up on the disk for good. A segment that is full is followed by the next.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::OutputStream;
+use super::dir::LogDir;
+use super::segment::Segment;
+use crate::id::ProcessId;
+use crate::sys::file;
+use crate::sys::pipe::{self, Staging, Taken};
+
+/// How long a disk that refused is left alone.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The size of a segment in memory.
+const MEMORY_SEGMENT_BYTES: u64 = 128 * 1024;
+
+/// The buffer of the way without splice.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Bytes of the stream that were taken out of the pipe.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// The stream goes on to `end`, and these bytes are in the segment.
+    Stored { segment: Arc<Segment>, end: u64 },
+    /// The stream goes on to `end`, and these bytes are nowhere.
+    Lost { end: u64 },
+}
+
+/// The writing side of one stream of one process.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    id: ProcessId,
+    stream: OutputStream,
+    end: u64,
+    /// The size at which a file is full.
+    segment_bytes: u64,
+    target: Target,
+    /// Files made so far.
+    parts: u32,
+    /// The file system cannot splice; found out once.
+    by_hand: bool,
+    /// A busy stream has one. It is empty but while bytes are moved.
+    staging: Option<Staging>,
+}
+
+#[derive(Debug)]
+enum Target {
+    /// No byte came yet.
+    None,
+    Disk(Arc<Segment>),
+    Memory(Arc<Segment>, Instant),
+    Nowhere(Instant),
+}
+
+impl Writer {
+    /// A writer that has made no file.
+    pub(crate) fn new(id: ProcessId, stream: OutputStream, segment_bytes: u64) -> Self {
+        Self {
+            id,
+            stream,
+            end: 0,
+            segment_bytes,
+            target: Target::None,
+            parts: 0,
+            by_hand: false,
+            staging: None,
+        }
+    }
+
+    /// The command writes more than its pipe holds: from now on its bytes are moved in larger lots.
+    pub(crate) fn set_busy(&mut self, pipe: &OwnedFd) {
+        pipe::grow(pipe);
+        if self.staging.is_none() {
+            // Without one the bytes go the direct way.
+            self.staging = Staging::new().ok();
+        }
+    }
+
+    /// How many files were made so far. The newest has the number before it.
+    pub(crate) fn parts(&self) -> u32 {
+        self.parts
+    }
+
+    /// Moves up to `max` bytes out of the pipe and says where they went. Errors of the store are dealt with here; an
+    /// error that is returned is the pipe's.
+    pub(crate) fn take(
+        &mut self,
+        dir: &LogDir,
+        from: &OwnedFd,
+        max: usize,
+        put: &mut dyn FnMut(Piece),
+    ) -> io::Result<Taken> {
+        // A file is made for a byte, not for an end of file: `true` leaves none.
+        if matches!(self.target, Target::None) {
+            return self.take_first(dir, from, put);
+        }
+        match self.staging.take() {
+            Some(staging) if !self.by_hand => {
+                let taken = staging.fill(from, max);
+                if let Ok(Taken::Bytes(n)) = taken {
+                    self.empty(dir, &staging, n, put);
+                }
+                self.staging = Some(staging);
+                taken
+            }
+            staging => {
+                self.staging = staging;
+                self.take_some(dir, from, max, put)
+            }
+        }
+    }
+
+    /// Stores everything that a staging holds.
+    fn empty(&mut self, dir: &LogDir, staging: &Staging, mut left: usize, put: &mut dyn FnMut(Piece)) {
+        while left > 0 {
+            match self.take_some(dir, staging.out(), left, put) {
+                Ok(Taken::Bytes(n)) => left -= n,
+                // It holds `left` bytes and nobody else reads it.
+                other => {
+                    tracing::error!(process = %self.id, ?other, left, "output is lost between two pipes");
+                    self.end += left as u64;
+                    put(Piece::Lost { end: self.end });
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Moves some bytes by the best way that is open.
+    fn take_some(
+        &mut self,
+        dir: &LogDir,
+        from: &OwnedFd,
+        max: usize,
+        put: &mut dyn FnMut(Piece),
+    ) -> io::Result<Taken> {
+        match &self.target {
+            Target::Memory(_, retry) | Target::Nowhere(retry) if *retry <= Instant::now() => {}
+            Target::Disk(segment) | Target::Memory(segment, _) if !self.by_hand => {
+                let room = usize::try_from(self.room(segment)).unwrap_or(usize::MAX).min(max);
+                // A full segment is followed by the next as soon as there is a byte for it, which is then in hand.
+                if room > 0 {
+                    let segment = segment.clone();
+                    match Self::splice(&segment, from, self.end, room) {
+                        Ok(Taken::Bytes(n)) => {
+                            self.end += n as u64;
+                            put(Piece::Stored { segment, end: self.end });
+                            return Ok(Taken::Bytes(n));
+                        }
+                        Ok(taken) => return Ok(taken),
+                        Err(error) if file::is_unspliceable(&error) => self.by_hand = true,
+                        Err(error) => self.step_down(&error),
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.take_by_hand(dir, from, max, put)
+    }
+
+    /// How many bytes still go into a segment.
+    fn room(&self, segment: &Segment) -> u64 {
+        let size = if segment.is_memory() { MEMORY_SEGMENT_BYTES } else { self.segment_bytes };
+        size.saturating_sub(self.end - segment.base())
+    }
+
+    fn splice(segment: &Segment, from: &OwnedFd, end: u64, max: usize) -> io::Result<Taken> {
+        pipe::splice_to_file(from, &*segment.file()?, end - segment.base(), max)
+    }
+
+    fn take_first(&mut self, dir: &LogDir, from: &OwnedFd, put: &mut dyn FnMut(Piece)) -> io::Result<Taken> {
+        if pipe::bytes_ready(from)? > 0 {
+            self.target = self.open(dir, Instant::now());
+            return self.take(dir, from, BUFFER_BYTES, put);
+        }
+        let mut byte = [0];
+        let taken = pipe::read(from, &mut byte)?;
+        if taken == Taken::Bytes(1) {
+            self.store(dir, &byte, put);
+        }
+        Ok(taken)
+    }
+
+    /// The way through user space: for file systems without splice, and while the disk is asked again.
+    fn take_by_hand(
+        &mut self,
+        dir: &LogDir,
+        from: &OwnedFd,
+        max: usize,
+        put: &mut dyn FnMut(Piece),
+    ) -> io::Result<Taken> {
+        let mut buffer = vec![0; max.min(BUFFER_BYTES)];
+        let taken = pipe::read(from, &mut buffer)?;
+        if let Taken::Bytes(n) = taken {
+            self.store(dir, &buffer[..n], put);
+        }
+        Ok(taken)
+    }
+
+    /// Stores bytes that have left the pipe: all of them somewhere, or lost with a word.
+    fn store(&mut self, dir: &LogDir, mut bytes: &[u8], put: &mut dyn FnMut(Piece)) {
+        let now = Instant::now();
+        while !bytes.is_empty() {
+            match &self.target {
+                Target::None => self.target = self.open(dir, now),
+                Target::Memory(_, retry) | Target::Nowhere(retry) if *retry <= now => {
+                    self.target = self.open(dir, now);
+                }
+                Target::Disk(segment) if self.room(segment) == 0 => self.target = self.open(dir, now),
+                Target::Memory(segment, _) if self.room(segment) == 0 => self.target = self.open_memory(now),
+                Target::Disk(segment) | Target::Memory(segment, _) => {
+                    let segment = segment.clone();
+                    let file = segment.file();
+                    let fitting = bytes.len().min(usize::try_from(self.room(&segment)).unwrap_or(usize::MAX));
+                    match file.and_then(|f| write_some(&f, &bytes[..fitting], self.end - segment.base())) {
+                        Ok(n) => {
+                            bytes = &bytes[n..];
+                            self.end += n as u64;
+                            put(Piece::Stored { segment, end: self.end });
+                        }
+                        Err(error) => self.step_down(&error),
+                    }
+                }
+                Target::Nowhere(_) => {
+                    self.end += bytes.len() as u64;
+                    put(Piece::Lost { end: self.end });
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The best place that can be had now.
+    fn open(&mut self, dir: &LogDir, now: Instant) -> Target {
+        match dir.create(self.id, self.stream, self.parts, self.end) {
+            Ok(segment) => {
+                if let Target::Disk(full) = &self.target {
+                    full.close();
+                }
+                self.parts += 1;
+                Target::Disk(segment)
+            }
+            Err(error) => {
+                // A disk that still refuses leaves the memory in use as it is.
+                if let Target::Memory(segment, _) = &self.target {
+                    return Target::Memory(segment.clone(), now + RETRY_AFTER);
+                }
+                self.report(&error);
+                self.open_memory(now)
+            }
+        }
+    }
+
+    fn open_memory(&self, now: Instant) -> Target {
+        match file::in_memory("boxd-log") {
+            Ok(file) => Target::Memory(Segment::in_memory(self.end, file), now + RETRY_AFTER),
+            Err(error) => {
+                self.report(&error);
+                Target::Nowhere(now + RETRY_AFTER)
+            }
+        }
+    }
+
+    /// What to do when the present target refuses bytes.
+    fn step_down(&mut self, error: &io::Error) {
+        self.report(error);
+        let now = Instant::now();
+        self.target = match &self.target {
+            Target::Disk(_) => self.open_memory(now),
+            _ => Target::Nowhere(now + RETRY_AFTER),
+        };
+    }
+
+    fn report(&self, error: &io::Error) {
+        tracing::warn!(process = %self.id, stream = self.stream.name(), %error, "output cannot be stored where it should");
+    }
+}
+
+/// One write that counts as failed when it takes nothing.
+fn write_some(file: &File, bytes: &[u8], at: u64) -> io::Result<usize> {
+    match file.write_at(bytes, at) {
+        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+        Err(e) if e.kind() == io::ErrorKind::Interrupted => write_some(file, bytes, at),
+        result => result,
+    }
+}

@@ -1,0 +1,34 @@
+//! Processes: commands that were started, what became of them, and how they are ended.
+//!
+//! ```text
+//! Sandbox ──start──> spawn (blocking pool) ──> ProcessTable + Pump
+//!                                                   │ exit seen, pipes drained
+//!                                             Process::exited ──> State (pure) ──> over | restart after a pause
+//! ```
+//! **Invariants.** Every started process is in the table. An exit is recorded before it is reaped. Only `spawn.rs` starts
+//! commands. A signal goes through a pidfd, never to a bare number that may have a new owner. A user's name is never a path.
+
+mod long_command;
+mod ports;
+#[expect(clippy::module_inception, reason = "the folder's main type")]
+mod process;
+#[cfg_attr(not(test), expect(dead_code, reason = "taken over by the keeper; until then its form is tested"))]
+mod record;
+mod spawn;
+mod spec;
+mod state;
+mod stdin;
+mod supervise;
+mod table;
+mod tree;
+
+pub(crate) use ports::{PortsAnswer, wait_for_ports};
+pub(crate) use process::Process;
+pub(crate) use spawn::Shell;
+pub(crate) use spec::{ProcessSpec, RestartPolicy};
+pub(crate) use state::{Ending, Reason, State};
+pub(crate) use supervise::Supervisor;
+pub(crate) use table::{Memory, ProcessTable};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! `Process`: one entry of the table. What it is never changes (`spec`); where it stands is published with an event.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use event_listener::Event;
+use rustix::process::Signal;
+
+use super::spec::ProcessSpec;
+use super::state::{Asked, Ending, Exit, Next, State};
+use super::stdin::Stdin;
+use crate::clock;
+use crate::id::ProcessId;
+use crate::log::Log;
+use crate::sys::pidfd::PidFd;
+
+/// The running command of a process: what signals and input go to.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) pidfd: Arc<PidFd>,
+    pub(crate) stdin: Option<Arc<Stdin>>,
+}
+
+/// A process that was started.
+#[derive(Debug)]
+pub(crate) struct Process {
+    /// boxd's own key.
+    pub(crate) id: ProcessId,
+    /// The checked request.
+    pub(crate) spec: ProcessSpec,
+    /// Its output.
+    pub(crate) log: Arc<Log>,
+    /// Held for a few lines at a time.
+    inner: Mutex<Inner>,
+    changed: Event,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    /// `None` between runs and after the end.
+    run: Option<Run>,
+}
+
+impl Process {
+    /// A process whose first run has just started.
+    pub(crate) fn new(id: ProcessId, spec: ProcessSpec, log: Arc<Log>, pid: u32, run: Run) -> Arc<Self> {
+        let state = State::started(pid, clock::now_ms());
+        Arc::new(Self {
+            id,
+            spec,
+            log,
+            inner: Mutex::new(Inner { state, run: Some(run) }),
+            changed: Event::new(),
+        })
+    }
+
+    /// Where it stands now.
+    pub(crate) fn state(&self) -> State {
+        self.lock().state.clone()
+    }
+
+    /// Completes when `holds` is true of the state; at once if it is already. Never misses a change.
+    pub(crate) async fn until(&self, holds: impl Fn(&State) -> bool) -> State {
+        loop {
+            let changed = self.changed.listen();
+            let state = self.state();
+            if holds(&state) {
+                return state;
+            }
+            changed.await;
+        }
+    }
+
+    /// Completes when the process is over.
+    pub(crate) async fn over(&self) -> State {
+        self.until(State::is_over).await
+    }
+
+    /// The present run, if there is one.
+    pub(crate) fn run(&self) -> Option<Run> {
+        self.lock().run.clone()
+    }
+
+    /// Records how the present run ended. The exit must not be reaped before.
+    pub(crate) fn record_exit(&self, exit: Exit) -> Next {
+        let mut inner = self.lock();
+        let next = inner.state.exited(exit, clock::now_ms(), self.spec.restart);
+        inner.run = None;
+        next
+    }
+
+    /// Enters the run that was started after a failure; false when the process was ended meanwhile.
+    pub(crate) fn record_restart(&self, run: Run) -> bool {
+        {
+            let mut inner = self.lock();
+            if !inner.state.is_backing_off() {
+                return false;
+            }
+            inner.state.restarted(clock::now_ms());
+            inner.run = Some(run);
+        }
+        self.announce();
+        true
+    }
+
+    /// Records that the next run could not be started; false when the process was ended meanwhile.
+    pub(crate) fn record_restart_failure(&self) -> bool {
+        let mut inner = self.lock();
+        let backing_off = inner.state.is_backing_off();
+        if backing_off {
+            inner.state.restart_failed(clock::now_ms());
+        }
+        backing_off
+    }
+
+    /// Records that somebody asks for the end, of run number `run` if given.
+    pub(crate) fn ask(&self, ending: Ending, run: Option<u32>) -> Asked {
+        let mut inner = self.lock();
+        if run.is_some_and(|run| run != inner.state.run) {
+            return Asked::Already;
+        }
+        inner.state.ask(ending, clock::now_ms())
+    }
+
+    /// Signals the process group of the present run, if there is one, and gives the group's number (0: no run).
+    pub(crate) fn signal_group(&self, signal: Signal) -> io::Result<u32> {
+        // Under the lock: the exit of a run that is still entered has not been recorded, so it has not been reaped.
+        let inner = self.lock();
+        let Some(run) = &inner.run else { return Ok(0) };
+        match run.pidfd.signal_group(signal, true) {
+            // It has exited this moment.
+            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {}
+            result => result?,
+        }
+        Ok(run.pidfd.pid())
+    }
+
+    /// Wakes everybody who waits for a change.
+    pub(crate) fn announce(&self) {
+        self.changed.notify(usize::MAX);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

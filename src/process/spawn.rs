@@ -1,0 +1,141 @@
+//! The only place that starts a command.
+//!
+//! The fast way of starting (a `vfork` inside `posix_spawn`) is kept by what is *not* used: no `pre_exec`, no `uid`, no
+//! `gid`, and a shell given by its path, because a changed `PATH` makes the standard library fork to search it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use super::long_command;
+use super::spec::ProcessSpec;
+use crate::error::{Error, Result};
+use crate::id::ProcessId;
+use crate::sys::descriptors;
+use crate::sys::pidfd::PidFd;
+use crate::sys::pipe;
+
+/// The variable that marks a command and its descendants with boxd's own id of the process.
+pub(crate) const MARK: &str = "BOXD_PROCESS";
+
+/// Variables of the daemon that no command sees.
+const SECRET: [&str; 1] = ["BOXD_AUTH_TOKEN"];
+
+/// The program that runs commands, and what stands before the command on its line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shell {
+    /// As configured: the command sees it as `$0`.
+    pub(crate) name: OsString,
+    /// Where it was found.
+    pub(crate) program: PathBuf,
+    /// Usually `-c`.
+    pub(crate) args: Vec<String>,
+}
+
+impl Shell {
+    /// Looks a shell up: a name with a slash is a path, any other is searched in `path_list` (the value of `PATH`).
+    pub(crate) fn find(name: OsString, args: Vec<String>, path_list: Option<OsString>) -> Self {
+        let as_path = PathBuf::from(&name);
+        let program = if as_path.components().count() > 1 {
+            as_path
+        } else {
+            let list = path_list.unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+            let found =
+                std::env::split_paths(&list).map(|dir| dir.join(&as_path)).find(|file| file.is_file());
+            found.unwrap_or(as_path)
+        };
+        Self { name, program, args }
+    }
+}
+
+/// A command that has just been started.
+#[derive(Debug)]
+pub(crate) struct Spawned {
+    pub(crate) child: async_process::Child,
+    pub(crate) pidfd: Arc<PidFd>,
+    /// boxd's ends of the pipes.
+    pub(crate) stdout: OwnedFd,
+    pub(crate) stderr: OwnedFd,
+    pub(crate) stdin: Option<OwnedFd>,
+}
+
+/// Starts the command of `spec` in a process group of its own.
+///
+/// Blocks until the shell is executed, which a hung file system can delay: call it where waiting is allowed.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that starts commands")]
+pub(crate) fn spawn(spec: &ProcessSpec, id: ProcessId, shell: &Shell, log_dir: &Path) -> Result<Spawned> {
+    check_nul(spec)?;
+    let argument = if long_command::is_long(&spec.command) {
+        let path = long_command::path(log_dir, id);
+        long_command::put_away(&path, &spec.command).map_err(|source| Error::Spawn {
+            action: "cannot write the command to",
+            path,
+            source,
+        })?
+    } else {
+        spec.command.clone()
+    };
+    let mut command = std::process::Command::new(&shell.program);
+    command.arg0(&shell.name).args(&shell.args).arg(argument).process_group(0);
+    command
+        .current_dir(&spec.working_dir)
+        .envs(spec.env.iter().map(|(k, v)| (k, v)))
+        .env(MARK, id.to_string());
+    for name in SECRET {
+        command.env_remove(name);
+    }
+    let failed = |source| failure(spec, shell, source);
+    let (stdout, stdout_end) = pipe::output_pipe().map_err(failed)?;
+    let (stderr, stderr_end) = pipe::output_pipe().map_err(failed)?;
+    let (stdin, stdin_end) = if spec.stdin {
+        let (read, write) = pipe::input_pipe().map_err(failed)?;
+        (Some(write), Stdio::from(read))
+    } else {
+        (None, Stdio::null())
+    };
+    // The conversion forgets the stdio of the inner command, so it is set on the outer one.
+    let mut command = async_process::Command::from(command);
+    command.stdin(stdin_end).stdout(stdout_end).stderr(stderr_end).reap_on_drop(false).kill_on_drop(false);
+    let child = command.spawn().map_err(failed)?;
+    descriptors::restore_limit(child.id());
+    let pidfd = Arc::new(PidFd::open(child.id()).map_err(failed)?);
+    Ok(Spawned { child, pidfd, stdout, stderr, stdin })
+}
+
+fn check_nul(spec: &ProcessSpec) -> Result<()> {
+    let has = |text: &str| text.contains('\0');
+    let what = if has(&spec.command) {
+        "command"
+    } else if spec.env.iter().any(|(k, v)| has(k) || has(v)) {
+        "environment variable"
+    } else if spec.working_dir.as_os_str().as_encoded_bytes().contains(&0) {
+        "workingDir"
+    } else {
+        return Ok(());
+    };
+    Err(Error::ContainsNul { what })
+}
+
+/// Says which of the folder and the shell was at fault: the error of a spawn does not.
+fn failure(spec: &ProcessSpec, shell: &Shell, source: io::Error) -> Error {
+    let folder = &spec.working_dir;
+    match fs::metadata(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            Error::FolderMissing { command: spec.command.clone(), folder: folder.clone() }
+        }
+        Ok(meta) if !meta.is_dir() => Error::Spawn {
+            action: "cannot run in",
+            path: folder.clone(),
+            source: io::ErrorKind::NotADirectory.into(),
+        },
+        Ok(_) if rustix::fs::access(folder, rustix::fs::Access::EXEC_OK).is_ok() => {
+            Error::Spawn { action: "cannot execute", path: shell.program.clone(), source }
+        }
+        _ => Error::Spawn { action: "cannot run in", path: folder.clone(), source },
+    }
+}

@@ -1,0 +1,283 @@
+//! `State`: where a process stands, and which step follows which. Pure: times and exits are handed in.
+//!
+//! ```text
+//!            exited, no restart
+//!  Running ────────────────────────────> Ended
+//!   │   ^                                  ^
+//!   │   └── restarted ── BackOff ──────────┤ stop, kill, or the restart failed
+//!   └──── failed, restart allowed ──^      │
+//! ```
+//! While a restart is pending the process counts as running. A stop or kill that was asked for decides how the end is
+//! called; it changes nothing before the exit was seen.
+
+use serde::{Deserialize, Serialize};
+
+use super::spec::{ProcessSpec, RestartPolicy};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Exit {
+    /// With this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl Exit {
+    /// The exit code clients see: −1 for a signal.
+    pub(crate) fn code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(_) => -1,
+        }
+    }
+
+    fn is_success(self) -> bool {
+        self == Self::Code(0)
+    }
+}
+
+/// Who asked for the end, the strongest last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Ending {
+    /// A client asked it to stop (SIGTERM).
+    Stop,
+    /// Its time was up (SIGKILL).
+    Timeout,
+    /// A client killed it (SIGKILL).
+    Kill,
+}
+
+/// Why a process is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Reason {
+    /// It exited by itself.
+    Exited,
+    /// A signal took it that boxd did not send.
+    Signaled,
+    /// boxd killed it because its time was up.
+    Timeout,
+    /// A client stopped it.
+    Stopped,
+    /// A client killed it.
+    Killed,
+    /// It could not be started again.
+    SpawnFailed,
+}
+
+impl Reason {
+    /// The name on the wire.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Exited => "exited",
+            Self::Signaled => "signaled",
+            Self::Timeout => "timeout",
+            Self::Stopped => "stopped",
+            Self::Killed => "killed",
+            Self::SpawnFailed => "spawn_failed",
+        }
+    }
+}
+
+/// The five words clients know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// It runs, or will again.
+    Running,
+    /// It ended by itself with code 0.
+    Completed,
+    /// It ended by itself in any other way.
+    Failed,
+    /// A client stopped it.
+    Stopped,
+    /// A client killed it or its time was up.
+    Killed,
+}
+
+impl Status {
+    /// The name on the wire.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+            Self::Killed => "killed",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Phase {
+    Running,
+    BackOff,
+    Ended(Reason),
+}
+
+/// What follows an exit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The process is over.
+    End,
+    /// It is to be started again after the pause of its policy.
+    Restart {
+        /// The number of this restart, from 1.
+        attempt: u32,
+    },
+}
+
+/// What a request for the end comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Send the signal of this ending.
+    Signal,
+    /// The restart that was pending is off; the process is over.
+    Ended,
+    /// It was asked before, or ended that way: nothing to do.
+    Already,
+    /// It had ended by itself.
+    NotRunning,
+}
+
+/// Where a process stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct State {
+    phase: Phase,
+    /// The number of the present or last run, from 0.
+    pub(crate) run: u32,
+    /// The pid clients know: that of the first run.
+    pub(crate) pid: u32,
+    /// When the present or last run started: milliseconds since 1970.
+    pub(crate) started_ms: u64,
+    /// When the process was over.
+    pub(crate) ended_ms: Option<u64>,
+    /// How the last finished run ended.
+    pub(crate) exit: Option<Exit>,
+    /// Restarts so far.
+    pub(crate) restarts: u32,
+    asked: Option<Ending>,
+}
+
+impl State {
+    /// A process whose first run has just started.
+    pub(crate) fn started(pid: u32, at_ms: u64) -> Self {
+        let phase = Phase::Running;
+        Self { phase, run: 0, pid, started_ms: at_ms, ended_ms: None, exit: None, restarts: 0, asked: None }
+    }
+
+    /// The present run exited.
+    pub(crate) fn exited(&mut self, exit: Exit, at_ms: u64, policy: RestartPolicy) -> Next {
+        self.exit = Some(exit);
+        if self.asked.is_none() && !exit.is_success() && policy.allows(self.restarts) {
+            self.phase = Phase::BackOff;
+            return Next::Restart { attempt: self.restarts + 1 };
+        }
+        let reason = match (self.asked, exit) {
+            (Some(ending), _) => ending.reason(),
+            (None, Exit::Code(_)) => Reason::Exited,
+            (None, Exit::Signal(_)) => Reason::Signaled,
+        };
+        self.end(reason, at_ms);
+        Next::End
+    }
+
+    /// The next run started.
+    pub(crate) fn restarted(&mut self, at_ms: u64) {
+        self.phase = Phase::Running;
+        self.run += 1;
+        self.restarts += 1;
+        self.started_ms = at_ms;
+    }
+
+    /// The next run could not be started.
+    pub(crate) fn restart_failed(&mut self, at_ms: u64) {
+        self.end(Reason::SpawnFailed, at_ms);
+    }
+
+    /// Somebody asks for the end.
+    pub(crate) fn ask(&mut self, ending: Ending, at_ms: u64) -> Asked {
+        match self.phase {
+            Phase::Ended(Reason::Stopped | Reason::Killed | Reason::Timeout) => Asked::Already,
+            Phase::Ended(_) => Asked::NotRunning,
+            Phase::Running if self.asked >= Some(ending) => Asked::Already,
+            Phase::Running => {
+                self.asked = Some(ending);
+                Asked::Signal
+            }
+            Phase::BackOff => {
+                self.asked = Some(ending);
+                self.end(ending.reason(), at_ms);
+                Asked::Ended
+            }
+        }
+    }
+
+    /// Whether nothing more will happen.
+    pub(crate) fn is_over(&self) -> bool {
+        self.reason().is_some()
+    }
+
+    /// Whether a restart is pending.
+    pub(crate) fn is_backing_off(&self) -> bool {
+        self.phase == Phase::BackOff
+    }
+
+    /// Why the process is over, once it is.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        match self.phase {
+            Phase::Ended(reason) => Some(reason),
+            Phase::Running | Phase::BackOff => None,
+        }
+    }
+
+    /// The word clients see.
+    pub(crate) fn status(&self) -> Status {
+        match self.reason() {
+            None => Status::Running,
+            Some(Reason::Exited) if self.exit == Some(Exit::Code(0)) => Status::Completed,
+            Some(Reason::Exited | Reason::Signaled | Reason::SpawnFailed) => Status::Failed,
+            Some(Reason::Stopped) => Status::Stopped,
+            Some(Reason::Killed | Reason::Timeout) => Status::Killed,
+        }
+    }
+
+    /// The exit code clients see: 0 while it runs, −1 when it was killed or could not be started again.
+    pub(crate) fn exit_code(&self) -> i32 {
+        match self.reason() {
+            None => 0,
+            Some(Reason::Killed | Reason::Timeout | Reason::SpawnFailed) => -1,
+            Some(Reason::Exited | Reason::Signaled | Reason::Stopped) => self.exit.map_or(-1, Exit::code),
+        }
+    }
+
+    /// The signal that ended it, if one did.
+    pub(crate) fn signal(&self) -> Option<i32> {
+        match (self.reason()?, self.exit?) {
+            (Reason::SpawnFailed, _) | (_, Exit::Code(_)) => None,
+            (_, Exit::Signal(signal)) => Some(signal),
+        }
+    }
+
+    /// Whether it holds scale-to-zero off: it was asked to, and it is not over.
+    pub(crate) fn keeps_alive(&self, spec: &ProcessSpec) -> bool {
+        spec.keep_alive && !self.is_over()
+    }
+
+    fn end(&mut self, reason: Reason, at_ms: u64) {
+        self.phase = Phase::Ended(reason);
+        self.ended_ms = Some(at_ms);
+    }
+}
+
+impl Ending {
+    fn reason(self) -> Reason {
+        match self {
+            Self::Stop => Reason::Stopped,
+            Self::Timeout => Reason::Timeout,
+            Self::Kill => Reason::Killed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

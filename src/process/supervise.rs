@@ -1,0 +1,269 @@
+//! `Supervisor`: starts processes, records their ends, restarts them, kills them when their time is up, and ends them when
+//! a client asks.
+//!
+//! A start runs on the blocking pool to its end, also when the client has left meanwhile. An exit is handled on the pump
+//! thread that saw it. Only a restart and a timeout need a task of their own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_io::Timer;
+use futures_lite::FutureExt;
+use rustix::process::Signal;
+
+use super::process::{Process, Run};
+use super::spawn::{Shell, Spawned, spawn};
+use super::spec::{ProcessSpec, RestartPolicy};
+use super::state::{Asked, Ending, Exit, Next};
+use super::stdin::Stdin;
+use super::table::{ProcessTable, Reservation};
+use super::{long_command, tree};
+use crate::error::{Error, Result};
+use crate::id::IdSource;
+use crate::log::{Intake, Log, LogDir, Pump};
+use crate::runtime::Runtime;
+use crate::sys::pidfd::{ExitStatus, PidFd};
+
+/// What starting and supervising needs. One for the daemon.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    pub(crate) ids: IdSource,
+    pub(crate) table: Arc<ProcessTable>,
+    pub(crate) pump: Arc<Pump>,
+    pub(crate) logs: Arc<LogDir>,
+    pub(crate) shell: Shell,
+    pub(crate) runtime: Runtime,
+}
+
+impl Supervisor {
+    /// Starts a command and enters it into the table. Once begun, it is done whole: dropping the future does not undo it.
+    pub(crate) async fn start(self: &Arc<Self>, spec: ProcessSpec) -> Result<Arc<Process>> {
+        let reservation = self.table.reserve(&spec.name)?;
+        let this = self.clone();
+        // Not on an executor thread: a hung file system can hold the start for ever.
+        blocking::unblock(move || this.start_blocking(spec, reservation)).await
+    }
+
+    fn start_blocking(self: &Arc<Self>, spec: ProcessSpec, reservation: Reservation) -> Result<Arc<Process>> {
+        let id = self.ids.next();
+        if self.table.knows_name(&spec.name) {
+            // The link by name would show an earlier process for as long as this one is silent.
+            self.logs.unlink(&spec.name, None);
+        }
+        let spawned = spawn(&spec, id, &self.shell, self.logs.path())?;
+        let log = Log::new(&self.logs, id, spec.name.clone());
+        let (run, intake) = self.split(spawned, &log)?;
+        let process = Process::new(id, spec, log, intake.pid, run);
+        self.table.insert(process.clone());
+        drop(reservation);
+        if let Err(error) = self.watch(&process, intake) {
+            self.table.remove(&process);
+            return Err(error);
+        }
+        Ok(process)
+    }
+
+    /// Asks a process to end. The answer says whether there was anything to do; the end itself is seen later.
+    pub(crate) async fn end(
+        self: &Arc<Self>,
+        process: &Arc<Process>,
+        ending: Ending,
+        identifier: &str,
+    ) -> Result<()> {
+        match process.ask(ending, None) {
+            Asked::NotRunning => Err(Error::NotRunning { identifier: identifier.to_owned() }),
+            Asked::Already => Ok(()),
+            Asked::Ended => {
+                self.finish(process);
+                Ok(())
+            }
+            Asked::Signal => self.signal(process, ending).await.map_err(|source| Error::Signal {
+                signal: name(ending),
+                identifier: identifier.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    /// Forgets finished processes as they grow old. Runs as long as the daemon.
+    pub(crate) async fn expire_finished(self: Arc<Self>) {
+        loop {
+            let finished = self.table.finished();
+            match self.table.next_expiry() {
+                Some(left) => drop(Timer::after(left).await),
+                None => finished.await,
+            }
+            let forgotten = self.table.expire();
+            blocking::unblock(move || forget(&forgotten)).await;
+        }
+    }
+
+    /// Signals the process group, and then the descendants that have left it.
+    async fn signal(&self, process: &Process, ending: Ending) -> std::io::Result<()> {
+        let signal = if ending == Ending::Stop { Signal::TERM } else { Signal::KILL };
+        let group = process.signal_group(signal)?;
+        let id = process.id;
+        blocking::unblock(move || tree::signal_strays(id, group, signal)).await;
+        Ok(())
+    }
+
+    /// Divides a start into what signals go to and what the pump reads.
+    fn split(&self, spawned: Spawned, log: &Arc<Log>) -> Result<(Run, NewRun)> {
+        let Spawned { child, pidfd, stdout, stderr, stdin } = spawned;
+        let pid = child.id();
+        let new = NewRun { child, pidfd: pidfd.clone(), stdout, stderr, pid, log: log.clone() };
+        match stdin.map(Stdin::new).transpose() {
+            Ok(stdin) => Ok((Run { pidfd, stdin: stdin.map(Arc::new) }, new)),
+            Err(source) => {
+                new.abandon();
+                let path = self.shell.program.clone();
+                Err(Error::Spawn { action: "cannot open the stdin of", path, source })
+            }
+        }
+    }
+
+    /// Gives a run to the pump and starts its clock.
+    fn watch(self: &Arc<Self>, process: &Arc<Process>, new: NewRun) -> Result<()> {
+        let NewRun { child, pidfd, stdout, stderr, log, .. } = new;
+        let (this, watched) = (self.clone(), process.clone());
+        let (kept, reaper) = (pidfd.clone(), pidfd.clone());
+        let on_exit = Box::new(move |status: ExitStatus| {
+            let next = watched.record_exit(exit(status));
+            this.after_exit(&watched, next, exit(status));
+            // The Child leaves the reactor before it is reaped: the end of a pidfd would wake it for nothing.
+            drop(child);
+            // Recorded, so it may be reaped. The exit was seen, so this does not wait.
+            if let Err(error) = reaper.reap() {
+                tracing::warn!(process = %watched.id, %error, "a command could not be reaped");
+            }
+        });
+        let intake = Intake::new(log, stdout, stderr, pidfd, on_exit);
+        if let Err(source) = self.pump.attach(intake) {
+            kill_and_reap(kept);
+            let path = self.shell.program.clone();
+            return Err(Error::Spawn { action: "cannot watch", path, source });
+        }
+        if let Some(timeout) = process.spec.timeout {
+            self.runtime
+                .spawn(self.clone().kill_late(process.clone(), process.state().run, timeout))
+                .detach();
+        }
+        Ok(())
+    }
+
+    fn after_exit(self: &Arc<Self>, process: &Arc<Process>, next: Next, exit: Exit) {
+        match next {
+            Next::End => self.finish(process),
+            Next::Restart { attempt } => {
+                let delay_ms = u64::try_from(RestartPolicy::DELAY.as_millis()).unwrap_or(u64::MAX);
+                process.log.end_run(process.state().run, attempt, exit.code(), delay_ms);
+                process.announce();
+                // Detached: it ends with the restart or with the process.
+                self.runtime.spawn(self.clone().restart(process.clone())).detach();
+            }
+        }
+    }
+
+    /// The process is over: readers and waiters learn it and are served on this thread, and it counts as finished.
+    fn finish(&self, process: &Arc<Process>) {
+        if long_command::is_long(&process.spec.command) {
+            std::fs::remove_file(long_command::path(self.logs.path(), process.id)).ok();
+        }
+        process.log.seal();
+        process.announce();
+        self.runtime.help();
+        forget(&self.table.finish(process));
+    }
+
+    /// Starts the next run after the pause, unless the process is ended before.
+    async fn restart(self: Arc<Self>, process: Arc<Process>) {
+        let pause = async {
+            Timer::after(RestartPolicy::DELAY).await;
+        };
+        let ended = async {
+            process.over().await;
+        };
+        pause.or(ended).await;
+        if process.state().is_over() {
+            return;
+        }
+        blocking::unblock(move || self.restart_blocking(&process)).await;
+    }
+
+    fn restart_blocking(self: &Arc<Self>, process: &Arc<Process>) {
+        let started = spawn(&process.spec, process.id, &self.shell, self.logs.path())
+            .and_then(|spawned| self.split(spawned, &process.log));
+        let result = started.and_then(|(run, new)| {
+            if process.record_restart(run) {
+                self.watch(process, new)
+            } else {
+                new.abandon();
+                Ok(())
+            }
+        });
+        if let Err(error) = result {
+            tracing::warn!(process = %process.id, %error, "a command could not be started again");
+            if process.record_restart_failure() {
+                self.finish(process);
+            }
+        }
+    }
+
+    /// Kills run number `run` when its time is up.
+    async fn kill_late(self: Arc<Self>, process: Arc<Process>, run: u32, timeout: Duration) {
+        let time_up = async {
+            Timer::after(timeout).await;
+            true
+        };
+        let done = async {
+            process.until(|state| state.is_over() || state.run != run || state.is_backing_off()).await;
+            false
+        };
+        if time_up.or(done).await
+            && process.ask(Ending::Timeout, Some(run)) == Asked::Signal
+            && let Err(error) = self.signal(&process, Ending::Timeout).await
+        {
+            tracing::error!(process = %process.id, %error, "a command whose time is up could not be killed");
+        }
+    }
+}
+
+/// A run between its start and the pump.
+struct NewRun {
+    child: async_process::Child,
+    pidfd: Arc<PidFd>,
+    stdout: std::os::fd::OwnedFd,
+    stderr: std::os::fd::OwnedFd,
+    pid: u32,
+    log: Arc<Log>,
+}
+
+impl NewRun {
+    /// Kills a run that nobody will watch.
+    fn abandon(self) {
+        kill_and_reap(self.pidfd);
+    }
+}
+
+fn kill_and_reap(pidfd: Arc<PidFd>) {
+    pidfd.signal_group(Signal::KILL, true).ok();
+    blocking::unblock(move || pidfd.reap()).detach();
+}
+
+/// Deletes the files of processes that are no longer in the table.
+fn forget(processes: &[Arc<Process>]) {
+    for process in processes {
+        process.log.remove();
+    }
+}
+
+fn exit(status: ExitStatus) -> Exit {
+    match status {
+        ExitStatus::Code(code) => Exit::Code(code),
+        ExitStatus::Signal(signal) => Exit::Signal(signal),
+    }
+}
+
+fn name(ending: Ending) -> &'static str {
+    if ending == Ending::Stop { "SIGTERM" } else { "SIGKILL" }
+}

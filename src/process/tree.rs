@@ -1,0 +1,137 @@
+//! The descendants of a process: who they are, and signals to those that have left its group.
+//!
+//! They are known by the mark in their environment and by parentage below a marked process. What cleared its environment
+//! and was orphaned escapes this view.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::process::Signal;
+
+use super::spawn::MARK;
+use crate::id::ProcessId;
+use crate::sys::pidfd::PidFd;
+
+/// The process table is looked at this often at most: a tree that forks faster than it is killed must not hold a thread
+/// for ever.
+const ROUNDS_MAX: usize = 100;
+
+/// What `/proc/<pid>/stat` says of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stat {
+    is_dead: bool,
+    parent: u32,
+    group: u32,
+    /// In clock ticks since boot: with the pid it names one process.
+    started: u64,
+}
+
+/// The pids of the living processes that belong to a process of boxd's.
+pub(crate) fn members(id: ProcessId) -> HashSet<u32> {
+    scan(id).into_keys().collect()
+}
+
+/// Sends a signal to the descendants that are not in `group`; SIGKILL again and again until none is left.
+pub(crate) fn signal_strays(id: ProcessId, group: u32, signal: Signal) {
+    let mut done: HashSet<(u32, u64)> = HashSet::new();
+    for _ in 0..ROUNDS_MAX {
+        let mut strays = scan(id);
+        strays.retain(|pid, stat| stat.group != group && !done.contains(&(*pid, stat.started)));
+        if strays.is_empty() {
+            return;
+        }
+        for (pid, stat) in strays {
+            // Opened first and looked at again: a pid that changed hands in between is left alone.
+            if let Ok(pidfd) = PidFd::open(pid)
+                && read_stat(pid).is_some_and(|now| now.started == stat.started)
+            {
+                // Gone by itself is as good.
+                pidfd.signal(signal).ok();
+            }
+            done.insert((pid, stat.started));
+        }
+        if signal != Signal::KILL {
+            return;
+        }
+    }
+}
+
+fn scan(id: ProcessId) -> HashMap<u32, Stat> {
+    let mark = format!("{MARK}={id}");
+    let (mut members, mut others) = (HashMap::new(), HashMap::new());
+    for pid in pids() {
+        let Some(stat) = read_stat(pid).filter(|stat| !stat.is_dead) else { continue };
+        let marked = fs::read(proc(pid).join("environ")).is_ok_and(|environ| has_mark(&environ, &mark));
+        if marked {
+            members.insert(pid, stat)
+        } else {
+            others.insert(pid, stat)
+        };
+    }
+    loop {
+        let children: Vec<u32> = others
+            .iter()
+            .filter(|(_, stat)| members.contains_key(&stat.parent))
+            .map(|(pid, _)| *pid)
+            .collect();
+        if children.is_empty() {
+            return members;
+        }
+        for pid in children {
+            members.extend(others.remove_entry(&pid));
+        }
+    }
+}
+
+fn pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn proc(pid: u32) -> PathBuf {
+    Path::new("/proc").join(pid.to_string())
+}
+
+fn read_stat(pid: u32) -> Option<Stat> {
+    // The command's name may hold any byte.
+    let stat = fs::read(proc(pid).join("stat")).ok()?;
+    parse_stat(&String::from_utf8_lossy(&stat))
+}
+
+/// The fields behind the command's name, which stands in parentheses and may hold some itself (proc(5)).
+fn parse_stat(stat: &str) -> Option<Stat> {
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+    Some(Stat {
+        is_dead: matches!(*fields.first()?, "Z" | "X"),
+        parent: fields.get(1)?.parse().ok()?,
+        group: fields.get(2)?.parse().ok()?,
+        started: fields.get(19)?.parse().ok()?,
+    })
+}
+
+fn has_mark(environ: &[u8], mark: &str) -> bool {
+    environ.split(|b| *b == 0).any(|variable| variable == mark.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stat_line_is_read_from_behind_the_name() {
+        let rest = "0 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 991 0";
+        let expect = Stat { is_dead: false, parent: 7, group: 12, started: 991 };
+        assert_eq!(parse_stat(&format!("12 (sh) S 7 12 {rest}")), Some(expect));
+        let expect = Stat { is_dead: true, parent: 9, group: 12, started: 991 };
+        assert_eq!(parse_stat(&format!("12 (a) Z 1 (b) Z 9 12 {rest}")), Some(expect));
+        assert_eq!(parse_stat("12 sh S"), None);
+        assert!(read_stat(std::process::id()).is_some_and(|stat| !stat.is_dead && stat.started > 0));
+    }
+
+    #[test]
+    fn a_mark_is_a_whole_variable() {
+        assert!(has_mark(b"A=1\0BOXD_PROCESS=x-1\0", "BOXD_PROCESS=x-1"));
+        assert!(!has_mark(b"A=BOXD_PROCESS=x-1\0BOXD_PROCESS=x-11\0", "BOXD_PROCESS=x-1"));
+    }
+}

@@ -1,0 +1,102 @@
+//! `Sandbox`: the handle to the core that the HTTP layer gets. Cheap to clone.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::clock;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::id::{IdSource, ProcessId};
+use crate::log::{LogDir, LogLimits, Pump};
+use crate::process::{Ending, Memory, Process, ProcessSpec, ProcessTable, Shell, Supervisor};
+use crate::runtime::Runtime;
+
+/// Everything that runs in this sandbox.
+#[derive(Debug, Clone)]
+pub(crate) struct Sandbox {
+    supervisor: Arc<Supervisor>,
+    home: Option<PathBuf>,
+    working_dir: PathBuf,
+    started: Instant,
+    started_ms: u64,
+}
+
+impl Sandbox {
+    /// Opens the log folder and starts the threads.
+    pub(crate) fn open(config: &Config, runtime: &Runtime) -> std::io::Result<Self> {
+        let ids = IdSource::new();
+        let limits = LogLimits {
+            file_bytes_max: config.retention.file_bytes_max,
+            total_bytes_max: config.retention.total_bytes_max,
+            memory_bytes_max: config.retention.memory_bytes_max,
+        };
+        let logs = LogDir::open(&config.log_dir, ids.boot(), limits, config.retention.finished_age)?;
+        let helper = runtime.clone();
+        let pump = Pump::start(config.pump_threads, Box::new(move || helper.help()))?;
+        let table = ProcessTable::new(Memory {
+            finished_max: config.retention.finished_max,
+            finished_age: config.retention.finished_age,
+        });
+        let shell = Shell::find(config.shell.clone(), config.shell_args.clone(), std::env::var_os("PATH"));
+        let supervisor = Arc::new(Supervisor { ids, table, pump, logs, shell, runtime: runtime.clone() });
+        // Detached: it runs as long as the daemon.
+        runtime.spawn(supervisor.clone().expire_finished()).detach();
+        Ok(Self {
+            supervisor,
+            home: std::env::var_os("HOME").map(PathBuf::from),
+            working_dir: std::env::current_dir()?,
+            started: Instant::now(),
+            started_ms: clock::now_ms(),
+        })
+    }
+
+    /// Starts a command.
+    pub(crate) async fn start(&self, spec: ProcessSpec) -> Result<Arc<Process>> {
+        self.supervisor.start(spec).await
+    }
+
+    /// Asks a process to end.
+    pub(crate) async fn end(&self, process: &Arc<Process>, ending: Ending, identifier: &str) -> Result<()> {
+        self.supervisor.end(process, ending, identifier).await
+    }
+
+    /// The process that a client calls `identifier`; see `ProcessTable::find`.
+    pub(crate) fn find(&self, identifier: &str, name_first: bool) -> Option<Arc<Process>> {
+        self.supervisor.table.find(identifier, name_first)
+    }
+
+    /// The process of boxd's own id.
+    pub(crate) fn by_id(&self, id: ProcessId) -> Option<Arc<Process>> {
+        self.supervisor.table.by_id(id)
+    }
+
+    /// All processes in the order in which they were started.
+    pub(crate) fn all(&self) -> Vec<Arc<Process>> {
+        self.supervisor.table.all()
+    }
+
+    /// The folder that a request means: nothing is the daemon's own, `~` is the home folder, slashes in a row are one.
+    pub(crate) fn folder(&self, text: &str) -> Result<PathBuf> {
+        if text.is_empty() {
+            return Ok(self.working_dir.clone());
+        }
+        let expanded = match text.strip_prefix('~') {
+            // Textually, like the known server: `~x` is not x's home.
+            Some(rest) => format!("{}{rest}", self.home.as_ref().ok_or(Error::HomeUnknown)?.display()),
+            None => text.to_owned(),
+        };
+        let mut folder = String::with_capacity(expanded.len());
+        for c in expanded.chars() {
+            if !(c == '/' && folder.ends_with('/')) {
+                folder.push(c);
+            }
+        }
+        Ok(folder.into())
+    }
+
+    /// How long the daemon has been up, and when it started in milliseconds since 1970.
+    pub(crate) fn uptime(&self) -> (std::time::Duration, u64) {
+        (self.started.elapsed(), self.started_ms)
+    }
+}

@@ -1,0 +1,11 @@
+//! The only room with raw system calls, and the only one where `unsafe` may stand.
+//!
+//! Each file wraps one kernel facility in a safe function or type that says what the kernel promises. It knows no
+//! process table, no log and no HTTP: what the numbers mean is decided above.
+
+pub(crate) mod descriptors;
+pub(crate) mod file;
+pub(crate) mod pidfd;
+pub(crate) mod pipe;
+pub(crate) mod poller;
+pub(crate) mod signals;

@@ -1,0 +1,42 @@
+//! The daemon's descriptors and what its commands get of them.
+//!
+//! The soft limit is usually 1,024, kept low for programs that use `select`. boxd raises its own to the hard limit and gives
+//! each command the old one back, so that what a command sees does not depend on who started it. And what boxd itself was
+//! left by its parent is closed to commands.
+
+use std::sync::OnceLock;
+
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
+
+/// What the soft limit was before it was raised; unset while it was not.
+static BEFORE: OnceLock<Rlimit> = OnceLock::new();
+
+/// The first descriptor that is not standard input, output or error.
+const FIRST: libc::c_uint = 3;
+
+/// Marks every descriptor that the daemon was left by its parent, so that no command inherits it.
+#[expect(unsafe_code, reason = "rustix has no close_range")]
+pub(crate) fn keep_to_ourselves() {
+    // SAFETY: with CLOSE_RANGE_CLOEXEC nothing is closed; the flag of each open descriptor is set. A kernel before 5.11 does
+    // not know it and changes nothing.
+    unsafe { libc::close_range(FIRST, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed()) };
+}
+
+/// Raises the soft limit to the hard one. Refusal leaves it as it is.
+pub(crate) fn raise_limit() {
+    let before = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: before.maximum, maximum: before.maximum };
+    if raised.current != before.current && setrlimit(Resource::Nofile, raised).is_ok() {
+        // A second daemon in one process is a test's; the first value is the true one.
+        BEFORE.set(before).ok();
+    }
+}
+
+/// Gives a command that was just started the limit that the daemon was given.
+pub(crate) fn restore_limit(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    if let (Some(before), Some(pid)) = (BEFORE.get(), pid) {
+        // A command that has ended already has no limits.
+        prlimit(Some(pid), Resource::Nofile, *before).ok();
+    }
+}

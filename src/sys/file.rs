@@ -1,0 +1,46 @@
+//! Log files: reads that never wait for a disk, and files that live in memory.
+
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+
+/// Reads at `offset` only what is in the page cache. `None` means that the bytes are not there now: read them where
+/// waiting is allowed.
+pub(crate) fn read_cached(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
+    loop {
+        match preadv2(file, &mut [IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT) {
+            Ok(n) => return Ok(Some(n)),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Ok(None),
+            // tmpfs and old kernels do not know the flag; a file in memory does not wait anyway.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                return file.read_at(buffer, offset).map(Some);
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// True for the error with which `splice` says that it cannot write to this file.
+pub(crate) fn is_unspliceable(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::INVAL)
+}
+
+/// An anonymous file in memory, for output that no disk takes.
+pub(crate) fn in_memory(name: &str) -> io::Result<File> {
+    Ok(File::from(memfd_create(name, MemfdFlags::CLOEXEC)?))
+}
+
+/// Takes the exclusive lock of a file without waiting; false when another open file holds it. The lock goes when the
+/// file is closed.
+pub(crate) fn try_lock(file: impl AsFd) -> io::Result<bool> {
+    match rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(Errno::AGAIN) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}

@@ -1,0 +1,112 @@
+//! A process by file descriptor: its exit without reaping it, and signals that cannot hit a recycled pid.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
+};
+
+/// `PIDFD_SIGNAL_PROCESS_GROUP` of Linux 6.9: the signal goes to the whole process group of the pidfd's process, also
+/// when that process itself is gone.
+const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
+
+/// How a process ended, as the kernel says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExitStatus {
+    /// It called exit with this code.
+    Code(i32),
+    /// This signal took it.
+    Signal(i32),
+}
+
+/// An open pidfd. It names one process for good: after its end, signals fail instead of hitting a successor.
+#[derive(Debug)]
+pub(crate) struct PidFd {
+    fd: OwnedFd,
+    pid: Pid,
+}
+
+impl PidFd {
+    /// Opens the pidfd of a process that nobody has reaped yet.
+    pub(crate) fn open(pid: u32) -> io::Result<Self> {
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
+        Ok(Self { fd: pidfd_open(pid, PidfdFlags::empty())?, pid })
+    }
+
+    /// The number it had when it was opened. After its end the number may belong to another.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// Looks whether this child has exited and leaves it to be reaped. `None` while it runs.
+    pub(crate) fn peek_exit(&self) -> io::Result<Option<ExitStatus>> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        loop {
+            match waitid(WaitId::PidFd(self.fd.as_fd()), options) {
+                Ok(None) => return Ok(None),
+                Ok(Some(status)) => {
+                    let code = status.exit_status().map(ExitStatus::Code);
+                    return Ok(code.or_else(|| status.terminating_signal().map(ExitStatus::Signal)));
+                }
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    /// Waits for the exit of this child and reaps it.
+    pub(crate) fn reap(&self) -> io::Result<()> {
+        loop {
+            match waitid(WaitId::PidFd(self.fd.as_fd()), WaitIdOptions::EXITED) {
+                Ok(_) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    /// Sends a signal to this process alone.
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(pidfd_send_signal(&self.fd, signal)?)
+    }
+
+    /// Sends a signal to the process group that this process leads.
+    ///
+    /// `unreaped` says that the leader is certainly not reaped yet. Kernels before 6.9 can reach a group only by number,
+    /// which is safe exactly then; otherwise they get `ESRCH`.
+    pub(crate) fn signal_group(&self, signal: Signal, unreaped: bool) -> io::Result<()> {
+        match self.signal_group_by_fd(signal) {
+            Err(e) if Errno::from_io_error(&e) == Some(Errno::INVAL) => {
+                if !unreaped {
+                    return Err(Errno::SRCH.into());
+                }
+                Ok(rustix::process::kill_process_group(self.pid, signal)?)
+            }
+            result => result,
+        }
+    }
+
+    #[expect(unsafe_code, reason = "rustix 1.1 has no flags argument for pidfd_send_signal")]
+    fn signal_group_by_fd(&self, signal: Signal) -> io::Result<()> {
+        // SAFETY: the descriptor is open for as long as `self` lives, a null siginfo is allowed, and the call touches no
+        // memory of ours.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                self.fd.as_raw_fd(),
+                signal.as_raw(),
+                std::ptr::null::<libc::siginfo_t>(),
+                PIDFD_SIGNAL_PROCESS_GROUP,
+            )
+        };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+impl AsFd for PidFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

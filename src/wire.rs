@@ -1,0 +1,14 @@
+//! The JSON of the API: request types read from bodies, answers and stream frames written to bytes.
+//!
+//! Knows no HTTP and none of the core's types. Reading follows the rules that existing clients rely on (`decode`);
+//! writing always gives one line that is safe inside HTML (`escape` for text, `json` for whole values). Request types
+//! stand in one file each, named after the type.
+
+pub(crate) mod decode;
+pub(crate) mod escape;
+pub(crate) mod json;
+pub(crate) mod process;
+pub(crate) mod process_request;
+pub(crate) mod system;
+
+pub(crate) use process_request::ProcessRequest;

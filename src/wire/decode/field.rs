@@ -1,0 +1,86 @@
+//! One key and its value, offered to the fields of a record.
+//!
+//! Keeps the first failure in the body's order; later fields are still read, their failures forgotten.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::from_json::{Mismatch, convert};
+use super::{DecodeError, FromJson, Kind, Record, Value, error};
+
+/// A field as it stands in the body.
+#[derive(Debug)]
+pub(crate) struct Field<'a> {
+    key: Cow<'a, str>,
+    value: Value<'a>,
+    /// The short name of the record's type.
+    record: &'static str,
+    /// The fields that lead to the record, each with a dot behind it.
+    path: &'a str,
+    failure: &'a mut Option<DecodeError>,
+}
+
+/// Reads all fields of an object.
+pub(super) fn fill<R: Record>(
+    record: &mut R,
+    object: Value<'_>,
+    path: &str,
+    failure: &mut Option<DecodeError>,
+) {
+    for (key, value) in object.entries() {
+        record.read(&mut Field {
+            key,
+            value,
+            record: error::short_name(R::TYPE),
+            path,
+            failure: &mut *failure,
+        });
+    }
+}
+
+impl Field<'_> {
+    /// Reads the value into `slot` when this is the field `name`.
+    pub(crate) fn read<T: FromJson>(&mut self, name: &str, slot: &mut T) {
+        if !self.is(name) {
+            return;
+        }
+        match convert(self.value) {
+            Ok(value) => *slot = value,
+            Err(Mismatch { found, wanted }) => self.fail(name, found, wanted),
+        }
+    }
+
+    /// Reads an array of objects into `slot` when this is the field `name`. Required fields of the elements are for the
+    /// outer record to check.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no request of the process API has such a field"))]
+    pub(crate) fn list<R: Record>(&mut self, name: &str, slot: &mut Vec<R>) {
+        if !self.is(name) {
+            return;
+        }
+        slot.clear();
+        match self.value.kind() {
+            Kind::Null => return,
+            Kind::Array => {}
+            kind => return self.fail(name, kind.name().to_owned(), format_args!("[]{}", R::TYPE)),
+        }
+        let path = format!("{}{name}.", self.path);
+        for element in self.value.elements() {
+            let mut record = R::default();
+            match element.kind() {
+                Kind::Null => {}
+                Kind::Object => fill(&mut record, element, &path, self.failure),
+                kind => self.fail(name, kind.name().to_owned(), R::TYPE),
+            }
+            slot.push(record);
+        }
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.key.eq_ignore_ascii_case(name)
+    }
+
+    fn fail(&mut self, name: &str, found: String, wanted: impl fmt::Display) {
+        let place = format!("struct field {}.{}{name}", self.record, self.path);
+        self.failure.get_or_insert(DecodeError::WrongType { found, place, wanted: wanted.to_string() });
+    }
+}
