@@ -1,1 +1,29 @@
-//! Placeholder, replaced before the first release.
+//! The harness: fixtures replayed against any server of the sandbox API, answers compared with snapshots.
+//!
+//! ```text
+//! fixture (TOML) ──> run ──> conversation ──> client ──> the server, known by its URL alone
+//!                     │           └─ stream: SSE, NDJSON, text, judged as streams
+//!                     └─ normalise (rules.toml) ──> transcript ──> snapshot
+//! ```
+//! It never depends on the daemon's crate: what can't be seen over HTTP isn't tested here. No async runtime: blocking
+//! sockets with time-outs, and threads where a case wants several things at once.
+
+pub mod bench;
+pub mod book;
+mod client;
+mod conversation;
+pub mod daemon;
+pub mod fixture;
+pub mod helper;
+mod look;
+mod normalise;
+mod render;
+mod rules;
+pub mod run;
+pub mod snapshot;
+mod stream;
+pub mod target;
+mod text;
+pub mod tour;
+pub mod transcript;
+mod variables;

@@ -1,0 +1,156 @@
+//! The bench: how fast and how small, as figures a reader can repeat.
+//!
+//! ```text
+//! figure ──> rounds of (floor, server, floor, server, …) ──> medians ──> row ──> table
+//! ```
+//! A floor is what the same machine does in the same run without a daemon, because a number alone says more about the
+//! machine than about the server. Nothing here is a test: a figure that isn't reached is shown, not an error.
+
+mod age;
+mod ceiling;
+mod clients;
+mod exec;
+mod fanout;
+mod first_byte;
+mod follow;
+mod health;
+mod memory;
+pub(crate) mod relay;
+mod report;
+mod row;
+mod server;
+mod shell;
+mod start;
+mod statistics;
+mod text;
+mod wire;
+mod write;
+
+use std::{io, path::PathBuf, time::Instant};
+
+use crate::target::Target;
+
+pub use self::report::Report;
+use self::{
+    row::Row,
+    server::{Program, Server},
+};
+
+/// A figure or a small group: its name, whether it has to start the daemon itself, and how it is measured.
+type Figure = (&'static str, bool, fn(&Bench) -> io::Result<Measured>);
+
+const FIGURES: [Figure; 10] = [
+    ("exec", false, exec::measure),
+    ("clients", false, clients::measure),
+    ("first-byte", false, first_byte::measure),
+    ("age", false, age::measure),
+    ("follow", false, follow::measure),
+    ("fanout", false, fanout::measure),
+    ("write", false, write::measure),
+    ("health", false, health::measure),
+    ("memory", true, memory::measure),
+    ("start", true, start::measure),
+];
+
+/// What is measured.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// A daemon that is started for each figure.
+    Program {
+        /// Its binary.
+        path: PathBuf,
+        /// Arguments behind those that every start has.
+        arguments: Vec<String>,
+    },
+    /// A server that runs already, on this machine.
+    Running(Target),
+}
+
+/// A run of the bench.
+#[derive(Debug)]
+pub struct Bench {
+    subject: Source,
+    rounds: usize,
+}
+
+#[derive(Debug)]
+enum Source {
+    Program(Program),
+    Running(Target),
+}
+
+/// What a figure gives.
+#[derive(Debug)]
+struct Measured {
+    rows: Vec<Row>,
+    /// What a reader has to know of how it was measured.
+    notes: Vec<String>,
+}
+
+impl Measured {
+    fn row(row: Row) -> Self {
+        Self { rows: vec![row], notes: Vec::new() }
+    }
+}
+
+impl Bench {
+    /// Prepares a run. Each figure is measured in so many rounds, with few exceptions that the table shows.
+    pub fn new(subject: Subject, rounds: usize) -> Self {
+        let subject = match subject {
+            Subject::Program { path, arguments } => Source::Program(Program { path, arguments }),
+            Subject::Running(target) => Source::Running(target),
+        };
+        Self { subject, rounds: rounds.max(1) }
+    }
+
+    /// The names of the figures, in their order.
+    pub fn names() -> Vec<&'static str> {
+        FIGURES.iter().map(|(name, ..)| *name).collect()
+    }
+
+    /// Measures the figures with these names, all of them when there are none, and says which one it is at.
+    pub fn run(&self, only: &[String], at: &dyn Fn(&str)) -> Report {
+        let mut report = Report::begin(self.rounds);
+        for (name, needs_program, measure) in FIGURES {
+            if !only.is_empty() && !only.iter().any(|wanted| wanted == name) {
+                continue;
+            }
+            if needs_program && matches!(self.subject, Source::Running(_)) {
+                report.leave_out(name, "it needs a daemon of the bench's own");
+                continue;
+            }
+            at(name);
+            match measure(self) {
+                Ok(measured) => report.add(measured),
+                Err(error) => report.fail(name, &error.to_string()),
+            }
+        }
+        report
+    }
+
+    /// A fresh daemon, or the server that runs.
+    fn server(&self) -> io::Result<Server> {
+        match &self.subject {
+            Source::Program(program) => Server::start(program),
+            Source::Running(target) => Server::running(target.clone()),
+        }
+    }
+
+    fn program(&self) -> io::Result<&Program> {
+        match &self.subject {
+            Source::Program(program) => Ok(program),
+            Source::Running(_) => Err(io::Error::other("a server that runs already can't be started")),
+        }
+    }
+}
+
+/// How long a deed takes, in milliseconds.
+fn ms(deed: impl FnOnce() -> io::Result<()>) -> io::Result<f64> {
+    let began = Instant::now();
+    deed()?;
+    Ok(ms_since(began))
+}
+
+fn ms_since(began: Instant) -> f64 {
+    began.elapsed().as_secs_f64() * 1e3
+}

@@ -1,0 +1,42 @@
+//! The head of an answer.
+
+use super::ClientError;
+
+/// httparse wants a bound; a server that sends more headers than this is broken anyway.
+const HEADERS_MAX: usize = 128;
+
+/// Status line and headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) status: u16,
+    /// Lower-case name, value; in the order of the wire.
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+impl Head {
+    /// Reads a head from the front of `bytes`; `None` while it isn't whole, else the head and its length.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, ClientError> {
+        let mut slots = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        let mut response = httparse::Response::new(&mut slots);
+        match response.parse(bytes) {
+            Ok(httparse::Status::Complete(length)) => {
+                let headers = response
+                    .headers
+                    .iter()
+                    .map(|header| {
+                        (header.name.to_lowercase(), String::from_utf8_lossy(header.value).into_owned())
+                    })
+                    .collect();
+                let status = response.code.unwrap_or_default();
+                Ok(Some((Self { status, headers }, length)))
+            }
+            Ok(httparse::Status::Partial) => Ok(None),
+            Err(error) => Err(ClientError::Malformed(error.to_string())),
+        }
+    }
+
+    /// The first value of a header, by its lower-case name.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}

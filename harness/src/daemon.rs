@@ -1,0 +1,188 @@
+//! A daemon of the harness's own: started for one case, stopped by SIGTERM when the case is over.
+//!
+//! It gets a fresh directory, a free port, no settings but those of the fixture, and a time zone far from UTC, so that a
+//! server which writes local times is found out. Readiness is the line on stderr that says where it listens.
+
+use std::{
+    cell::Cell,
+    fs,
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{fixture::Fixture, target::Target, variables::unique_name};
+
+/// A machine under load may need this long to start a process.
+const START_WITHIN: Duration = Duration::from_secs(20);
+/// SIGTERM drains; streams and short requests end within a bound.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+const READY: &str = "listening on http://";
+
+/// A running daemon and its directory, which goes with it.
+#[derive(Debug)]
+pub struct Daemon {
+    target: Target,
+    directory: PathBuf,
+    pid: Pid,
+    asked_to_end: Cell<bool>,
+    /// What it wrote to stderr so far.
+    log: Arc<Mutex<String>>,
+    exited: mpsc::Receiver<std::io::Result<ExitStatus>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Daemon {
+    /// Starts the program for a fixture and waits until it listens.
+    ///
+    /// # Errors
+    /// A sentence with the program's own words, when it doesn't come up.
+    pub fn start(program: &Path, fixture: &Fixture) -> Result<Self, String> {
+        let directory = std::env::temp_dir().join(format!("boxd-harness-{}", unique_name()));
+        prepare(&directory, fixture).map_err(|error| format!("{}: {error}", directory.display()))?;
+        let mut child = spawn(program, &directory, fixture)
+            .map_err(|error| format!("{} can't be started: {error}", program.display()))?;
+        let pid = Pid::from_child(&child);
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let log = Arc::new(Mutex::new(String::new()));
+        let (ready, becomes_ready) = mpsc::channel();
+        let (exit, exited) = mpsc::channel();
+        let threads = vec![
+            thread::spawn({
+                let log = Arc::clone(&log);
+                move || follow(stderr, &log, &ready)
+            }),
+            thread::spawn(move || {
+                // Nobody listens any more when the harness has given the daemon up.
+                let _told: bool = exit.send(child.wait()).is_ok();
+            }),
+        ];
+        let placeholder = Target::parse("http://127.0.0.1:0")?;
+        let mut daemon = Self {
+            target: placeholder,
+            directory,
+            pid,
+            asked_to_end: Cell::new(false),
+            log,
+            exited,
+            threads,
+        };
+        match becomes_ready.recv_timeout(START_WITHIN) {
+            Ok(url) => daemon.target = Target::parse(&url)?,
+            Err(_) => {
+                return Err(format!("the daemon didn't say where it listens; it said:\n{}", daemon.log()));
+            }
+        }
+        Ok(daemon)
+    }
+
+    /// Where it listens.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Its working directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// What it wrote to stderr so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks it to end, by SIGTERM; only the first time.
+    pub fn terminate(&self) {
+        if !self.asked_to_end.replace(true) {
+            // One that has ended already is found out by `stop`, which looks at how.
+            let _sent: bool = kill_process(self.pid, Signal::TERM).is_ok();
+        }
+    }
+
+    /// Asks it to end, unless a case has done so, and waits.
+    ///
+    /// # Errors
+    /// A sentence when it doesn't end in time, or not with exit code 0.
+    pub fn stop(mut self) -> Result<(), String> {
+        self.terminate();
+        match self.exited.recv_timeout(STOP_WITHIN) {
+            Ok(Ok(status)) if status.success() => {}
+            Ok(Ok(status)) => {
+                return Err(format!("after SIGTERM the daemon ended with {status}, expected: exit code 0"));
+            }
+            Ok(Err(error)) => return Err(format!("the daemon can't be waited for: {error}")),
+            Err(_) => {
+                return Err(format!(
+                    "the daemon didn't end within {} s after SIGTERM",
+                    STOP_WITHIN.as_secs()
+                ));
+            }
+        }
+        for thread in self.threads.drain(..) {
+            thread.join().map_err(|_| "a thread of the harness panicked".to_owned())?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Daemon {
+    /// Kills it if it still runs, and removes its directory.
+    fn drop(&mut self) {
+        if matches!(self.exited.try_recv(), Err(mpsc::TryRecvError::Empty)) {
+            // It may have ended, and been reaped, since the look.
+            let _killed: bool = kill_process(self.pid, Signal::KILL).is_ok();
+        }
+        // A directory that can't be removed stays in the temporary folder; no case depends on it.
+        let _removed: bool = fs::remove_dir_all(&self.directory).is_ok();
+    }
+}
+
+fn prepare(directory: &Path, fixture: &Fixture) -> std::io::Result<()> {
+    fs::create_dir_all(directory)?;
+    for (name, content) in &fixture.files {
+        fs::write(directory.join(name), content)?;
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the harness starts the server that it tests")]
+fn spawn(program: &Path, directory: &Path, fixture: &Fixture) -> std::io::Result<Child> {
+    Command::new(program)
+        .args(["serve", "--listen", "127.0.0.1:0", "--log-dir"])
+        .arg(directory.join("logs"))
+        .args(&fixture.daemon)
+        .env_clear()
+        .envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "TMPDIR"))
+        .env("HOME", directory)
+        .env("TZ", "FAR-13")
+        .envs(&fixture.daemon_env)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+}
+
+/// Keeps what comes over stderr, and tells when it says where the daemon listens.
+fn follow(stderr: ChildStderr, log: &Mutex<String>, ready: &mpsc::Sender<String>) {
+    let mut lines = BufReader::new(stderr);
+    let mut line = Vec::new();
+    while lines.by_ref().read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+        let text = String::from_utf8_lossy(&line);
+        if let Some((_, rest)) = text.split_once(READY) {
+            let authority: String = rest
+                .chars()
+                .take_while(|part| part.is_ascii_alphanumeric() || ".:[]-".contains(*part))
+                .collect();
+            // Only the first is waited for.
+            let _told: bool = ready.send(format!("http://{authority}")).is_ok();
+        }
+        log.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
+        line.clear();
+    }
+}

@@ -1,0 +1,123 @@
+//! A fixture: one file a case, written by people, in TOML.
+//!
+//! A fixture says why the case exists, where its expectations come from, what daemon it needs, and which steps are
+//! taken. It holds only what the file says, checked for sense: every mistake in a file is found here, with a sentence
+//! that names the step, and not half-way through a run. `harness/README.md` describes the format.
+
+mod body;
+mod expect;
+mod form;
+mod step;
+mod wait;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+pub(crate) use self::{
+    body::{Body, Filler},
+    expect::Expectation,
+    step::{Action, Mode, Plan, Raw, Send, Show, Step},
+    wait::{AnswerWait, StreamWait},
+};
+
+/// What a fixture file says.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fixture {
+    /// Why the case exists, in one sentence.
+    pub why: String,
+    /// Where the expectations of its steps come from, unless a step says otherwise.
+    pub source: Source,
+    /// Further flags that `boxd serve` needs for this case.
+    #[serde(default)]
+    pub daemon: Vec<String>,
+    /// Environment variables that the daemon needs for this case.
+    #[serde(default)]
+    pub daemon_env: BTreeMap<String, String>,
+    /// Files, by name, written to the daemon's directory before it starts.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// Whether the case can't share a server with others (it counts processes, or asks for the helper program).
+    #[serde(default)]
+    pub needs_own_daemon: bool,
+    #[serde(rename = "step")]
+    pub(crate) steps: Vec<Step>,
+}
+
+impl Fixture {
+    /// A case that asks for nothing: a daemon with its own settings.
+    pub fn without_steps() -> Self {
+        Self {
+            why: String::new(),
+            source: Source::Extension,
+            daemon: Vec::new(),
+            daemon_env: BTreeMap::new(),
+            files: BTreeMap::new(),
+            needs_own_daemon: false,
+            steps: Vec::new(),
+        }
+    }
+}
+
+/// Where an expectation comes from: which servers can be held to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The published text of the API says so.
+    Spec,
+    /// The known server does so, and clients may rely on it.
+    Observed,
+    /// The official SDKs need it.
+    Sdk,
+    /// boxd's own addition.
+    Extension,
+}
+
+impl Fixture {
+    /// Reads a fixture file's text.
+    ///
+    /// # Errors
+    /// A sentence for the author of the file, with the line where TOML knows it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut fixture: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        if fixture.steps.is_empty() {
+            return Err("a fixture needs at least one [[step]]".to_owned());
+        }
+        // These variables name things on the machine of the daemon that the harness itself starts.
+        fixture.needs_own_daemon |=
+            ["{{dir}}", "{{helper}}", "{{free_port}}"].iter().any(|own| text.contains(own))
+                || fixture.steps.iter().any(|step| matches!(step.action, Action::Terminate));
+        Ok(fixture)
+    }
+
+    /// The sources of its steps, each once.
+    pub fn sources(&self) -> BTreeSet<Source> {
+        self.steps.iter().map(|step| step.source.unwrap_or(self.source)).collect()
+    }
+
+    /// Why the case can't be run against a server that someone else started, if so.
+    pub fn own_daemon_reason(&self) -> Option<&'static str> {
+        if !self.daemon.is_empty() || !self.daemon_env.is_empty() || !self.files.is_empty() {
+            Some("needs a daemon with settings of its own")
+        } else if self.needs_own_daemon {
+            Some("needs a daemon of its own")
+        } else {
+            None
+        }
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Spec => "spec",
+            Self::Observed => "observed",
+            Self::Sdk => "sdk",
+            Self::Extension => "extension",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

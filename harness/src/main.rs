@@ -1,0 +1,39 @@
+//! The `boxd-harness` binary: asks any server of the sandbox API whether it does what the fixtures say.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use boxd_harness::helper;
+
+/// Asks a server of the sandbox API whether it is compatible, and where not.
+#[derive(Debug, Parser)]
+#[command(name = "boxd-harness", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(cli::run::Run),
+    List(cli::list::List),
+    Bench(cli::bench::Measure),
+}
+
+fn main() -> ExitCode {
+    if let Some(code) = helper::run_if_asked() {
+        return code;
+    }
+    let done = match Arguments::parse().command {
+        Command::Run(run) => run.run(),
+        Command::List(list) => list.run(),
+        Command::Bench(bench) => bench.run(),
+    };
+    done.unwrap_or_else(|sentence| {
+        cli::complain(&sentence);
+        ExitCode::from(2)
+    })
+}

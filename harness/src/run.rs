@@ -1,0 +1,160 @@
+//! Runs one case against one server: takes the steps, writes the transcript, notes what failed.
+//!
+//! A broken rule or expectation is a failure and the run goes on; a request that gets no answer, or a wait that isn't
+//! fulfilled, ends it, because later steps stand on it. Whatever happens, the processes that the case saw running are
+//! killed at the end, and every stream is closed.
+
+mod check;
+mod cleanup;
+mod perform;
+mod steps;
+
+use std::{collections::BTreeMap, thread::JoinHandle};
+
+use self::cleanup::Cleanup;
+use crate::{
+    book::Case,
+    client::{ClientError, Connection},
+    conversation::{Answer, Conversation},
+    daemon::Daemon,
+    fixture::Source,
+    normalise::Normaliser,
+    rules::Rules,
+    stream::Event,
+    target::Target,
+    transcript::{Section, Transcript},
+    variables::{Variables, unique_name},
+};
+
+/// The size of `{{big}}`: more than any server takes as a header.
+const BIG_BYTES: usize = 2 * 1024 * 1024;
+
+/// What a run of a case gave.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What was said, normalised.
+    pub transcript: Transcript,
+    /// What was wrong, whatever the snapshot says.
+    pub failures: Vec<Failure>,
+}
+
+/// A broken rule, an unfulfilled expectation or wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The number of the step, from 1.
+    pub step: usize,
+    /// Where that step's expectations come from.
+    pub source: Source,
+    /// What is wrong, in a sentence.
+    pub sentence: String,
+}
+
+/// A daemon that the harness started itself, and what else is on its machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Home<'a> {
+    /// The daemon.
+    pub daemon: &'a Daemon,
+    /// The command line of the helper program, quoted for a shell.
+    pub helper: &'a str,
+}
+
+/// Runs a case; `home` is there when the daemon is the harness's own.
+pub fn run(case: &Case, target: &Target, home: Option<Home<'_>>) -> Report {
+    let mut run = Run::new(case, target, home);
+    let mut report = Report::default();
+    for (index, step) in case.fixture.steps.iter().enumerate() {
+        let source = step.source.unwrap_or(case.fixture.source);
+        let mut outcome = run.step(step);
+        let is_over = outcome.stop.is_some();
+        outcome.sentences.extend(run.normaliser.take_complaints());
+        outcome.sentences.extend(outcome.stop.take());
+        let failures = outcome.sentences.into_iter();
+        report.failures.extend(failures.map(|sentence| Failure { step: index + 1, source, sentence }));
+        report.transcript.sections.push(Section { source, title: outcome.title, lines: outcome.lines });
+        if is_over {
+            break;
+        }
+    }
+    run.close();
+    report
+}
+
+/// The state of a run.
+struct Run<'a> {
+    target: &'a Target,
+    variables: Variables,
+    normaliser: Normaliser,
+    /// Which variables the fixture uses: only their values are turned back in the transcript.
+    fixture: &'a str,
+    streams: BTreeMap<String, OpenStream>,
+    backgrounds: BTreeMap<String, JoinHandle<Result<Answer, ClientError>>>,
+    /// The events of streams that were closed, for those that go on with them.
+    closed: BTreeMap<String, Vec<Event>>,
+    kept: Option<Connection>,
+    cleanup: Cleanup,
+    /// The daemon, when it is the harness's own.
+    daemon: Option<&'a Daemon>,
+}
+
+/// A stream between the steps that use it.
+struct OpenStream {
+    conversation: Conversation,
+    ordered: bool,
+    resumes: Option<String>,
+}
+
+/// What one step gave.
+#[derive(Debug, Default)]
+struct Outcome {
+    title: String,
+    lines: Vec<String>,
+    sentences: Vec<String>,
+    /// Why the case can't go on.
+    stop: Option<String>,
+}
+
+impl<'a> Run<'a> {
+    fn new(case: &'a Case, target: &'a Target, home: Option<Home<'a>>) -> Self {
+        let mut run = Self {
+            target,
+            variables: Variables::default(),
+            normaliser: Normaliser::new(Rules::embedded(), &case.text),
+            fixture: &case.text,
+            streams: BTreeMap::new(),
+            backgrounds: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            kept: None,
+            cleanup: Cleanup::default(),
+            daemon: home.map(|home| home.daemon),
+        };
+        run.set("name", unique_name());
+        run.set("host", target.authority().to_owned());
+        run.set("port", target.port().to_owned());
+        if case.text.contains("{{big}}") {
+            run.variables.set("big", "a".repeat(BIG_BYTES));
+        }
+        if let Some(home) = home {
+            run.set("dir", home.daemon.directory().display().to_string());
+            run.set("helper", home.helper.to_owned());
+            if case.text.contains("{{free_port}}") {
+                run.set("free_port", perform::free_port().to_string());
+            }
+        }
+        run
+    }
+
+    /// Sets a variable, and turns its value back in the transcript when the fixture uses it.
+    fn set(&mut self, name: &str, value: String) {
+        if self.fixture.contains(&format!("{{{{{name}}}}}")) {
+            self.normaliser.know(&value, name);
+        }
+        self.variables.set(name, value);
+    }
+
+    fn close(self) {
+        for (_, stream) in self.streams {
+            stream.conversation.into_answer().1.close(false);
+        }
+        self.cleanup.run(self.target);
+    }
+}
