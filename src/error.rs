@@ -51,6 +51,9 @@ pub(crate) enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// The daemon has too few descriptors left for one more process.
+    #[error("too many open files for another process; try again when some have ended")]
+    Descriptors,
     /// The process is over.
     #[error("process with Identifier {identifier} is not running")]
     NotRunning {

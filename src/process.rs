@@ -16,6 +16,7 @@ mod process;
 mod record;
 mod spawn;
 mod spec;
+mod starting;
 mod state;
 mod stdin;
 mod supervise;

@@ -12,6 +12,9 @@ use crate::log::{LogDir, LogLimits, Pump};
 use crate::process::{Ending, Memory, Process, ProcessSpec, ProcessTable, Shell, Supervisor};
 use crate::runtime::Runtime;
 
+/// The memory that requests of finished processes may take together: a request may be 16 MiB, and 1,000 are remembered.
+const FINISHED_REQUEST_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// Everything that runs in this sandbox.
 #[derive(Debug, Clone)]
 pub(crate) struct Sandbox {
@@ -35,8 +38,9 @@ impl Sandbox {
         let helper = runtime.clone();
         let pump = Pump::start(config.pump_threads, Box::new(move || helper.help()))?;
         let table = ProcessTable::new(Memory {
-            finished_max: config.retention.finished_max,
-            finished_age: config.retention.finished_age,
+            count_max: config.retention.finished_max,
+            age: config.retention.finished_age,
+            bytes_max: FINISHED_REQUEST_BYTES_MAX,
         });
         let shell = Shell::find(config.shell.clone(), config.shell_args.clone(), std::env::var_os("PATH"));
         let supervisor = Arc::new(Supervisor { ids, table, pump, logs, shell, runtime: runtime.clone() });

@@ -158,7 +158,8 @@ fn fixtures_are_for_people() {
 #[test]
 fn cases_that_documents_name_exist() {
     let names: Vec<_> = Book::read(root()).unwrap().cases.into_iter().map(|case| case.name).collect();
-    let resources: BTreeSet<_> = names.iter().filter_map(|name| name.split_once('/')).map(|(r, _)| r).collect();
+    let resources: BTreeSet<_> =
+        names.iter().filter_map(|name| name.split_once('/')).map(|(r, _)| r).collect();
     let mut seen = 0;
     let mut complaints = Vec::new();
     for document in ["README.md", "ARCHITECTURE.md", "harness/README.md"] {

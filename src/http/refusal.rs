@@ -136,7 +136,7 @@ fn core_status(error: &Error) -> u16 {
         | Error::PortsTimedOut { .. }
         | Error::PortsNeverOpened { .. } => 422,
         Error::StdinFailed { .. } | Error::LogUnreadable { .. } => 500,
-        Error::StdinStalled | Error::ShuttingDown => 503,
+        Error::Descriptors | Error::StdinStalled | Error::ShuttingDown => 503,
     }
 }
 

@@ -14,10 +14,11 @@ use std::sync::Arc;
 
 use super::long_command;
 use super::spec::ProcessSpec;
+use super::starting::Starting;
 use crate::error::{Error, Result};
 use crate::id::ProcessId;
 use crate::sys::descriptors;
-use crate::sys::pidfd::PidFd;
+use crate::sys::pidfd::{self, PidFd};
 use crate::sys::pipe;
 
 /// The variable that marks a command and its descendants with boxd's own id of the process.
@@ -101,9 +102,17 @@ pub(crate) fn spawn(spec: &ProcessSpec, id: ProcessId, shell: &Shell, log_dir: &
     // The conversion forgets the stdio of the inner command, so it is set on the outer one.
     let mut command = async_process::Command::from(command);
     command.stdin(stdin_end).stdout(stdout_end).stderr(stderr_end).reap_on_drop(false).kill_on_drop(false);
+    let _starting = Starting::enter(&stderr)?;
     let child = command.spawn().map_err(failed)?;
     descriptors::restore_limit(child.id());
-    let pidfd = Arc::new(PidFd::open(child.id()).map_err(failed)?);
+    let pidfd = match PidFd::open(child.id()) {
+        Ok(pidfd) => Arc::new(pidfd),
+        Err(source) => {
+            // What cannot be watched must not run.
+            pidfd::kill_and_reap_leader(child.id());
+            return Err(failed(source));
+        }
+    };
     Ok(Spawned { child, pidfd, stdout, stderr, stdin })
 }
 

@@ -26,6 +26,14 @@ pub(crate) struct ProcessSpec {
     pub(crate) keep_alive: bool,
 }
 
+impl ProcessSpec {
+    /// About how many bytes of memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let env: usize = self.env.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.name.len() + self.command.len() + self.working_dir.as_os_str().len() + env
+    }
+}
+
 /// Whether a failed command is started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RestartPolicy {

@@ -24,6 +24,9 @@ use crate::log::{Intake, Log, LogDir, Pump};
 use crate::runtime::Runtime;
 use crate::sys::pidfd::{ExitStatus, PidFd};
 
+/// The group of nobody: every descendant counts as having left it.
+const NO_GROUP: u32 = 0;
+
 /// What starting and supervising needs. One for the daemon.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
@@ -72,9 +75,16 @@ impl Supervisor {
     ) -> Result<()> {
         match process.ask(ending, None) {
             Asked::NotRunning => Err(Error::NotRunning { identifier: identifier.to_owned() }),
+            // A stop may have left descendants that did not heed it.
+            Asked::Already if ending == Ending::Kill && process.state().is_over() => {
+                Self::signal_descendants(process, ending, NO_GROUP).await;
+                Ok(())
+            }
             Asked::Already => Ok(()),
             Asked::Ended => {
                 self.finish(process);
+                // No run is there, but children of an earlier one may be.
+                Self::signal_descendants(process, ending, NO_GROUP).await;
                 Ok(())
             }
             Asked::Signal => self.signal(process, ending).await.map_err(|source| Error::Signal {
@@ -100,11 +110,15 @@ impl Supervisor {
 
     /// Signals the process group, and then the descendants that have left it.
     async fn signal(&self, process: &Process, ending: Ending) -> std::io::Result<()> {
-        let signal = if ending == Ending::Stop { Signal::TERM } else { Signal::KILL };
-        let group = process.signal_group(signal)?;
-        let id = process.id;
-        blocking::unblock(move || tree::signal_strays(id, group, signal)).await;
+        let group = process.signal_group(signal(ending))?;
+        Self::signal_descendants(process, ending, group).await;
         Ok(())
+    }
+
+    /// Signals the descendants that are not in `group`.
+    async fn signal_descendants(process: &Process, ending: Ending, group: u32) {
+        let id = process.id;
+        blocking::unblock(move || tree::signal_strays(id, group, signal(ending))).await;
     }
 
     /// Divides a start into what signals go to and what the pump reads.
@@ -262,6 +276,10 @@ fn exit(status: ExitStatus) -> Exit {
         ExitStatus::Code(code) => Exit::Code(code),
         ExitStatus::Signal(signal) => Exit::Signal(signal),
     }
+}
+
+fn signal(ending: Ending) -> Signal {
+    if ending == Ending::Stop { Signal::TERM } else { Signal::KILL }
 }
 
 fn name(ending: Ending) -> &'static str {

@@ -1,7 +1,7 @@
 //! `ProcessTable`: every process that was started and is not yet forgotten, by boxd's id, by name and by pid.
 //!
 //! A name leads to its latest process, and so does a pid: an operating system pid may come again, boxd's id does not.
-//! Finished processes are forgotten by count and by age, the longest finished first; running ones never.
+//! Finished processes are forgotten by count, by age and by the size of their requests, the longest finished first; running ones never.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,9 +18,11 @@ use crate::id::ProcessId;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Memory {
     /// More than this many: the longest finished is forgotten.
-    pub(crate) finished_max: usize,
+    pub(crate) count_max: usize,
     /// Finished longer ago than this: forgotten.
-    pub(crate) finished_age: Duration,
+    pub(crate) age: Duration,
+    /// Their requests take more bytes than this together: the longest finished is forgotten.
+    pub(crate) bytes_max: usize,
 }
 
 /// The table.
@@ -42,6 +44,8 @@ struct Entries {
     reserved: HashSet<String>,
     /// When each finished process ended, the longest finished first.
     finished: VecDeque<(u64, ProcessId)>,
+    /// What the requests of the finished take.
+    finished_bytes: usize,
 }
 
 /// A name that nobody else can take until this is dropped.
@@ -109,6 +113,7 @@ impl ProcessTable {
     pub(crate) fn finish(&self, process: &Process) -> Vec<Arc<Process>> {
         let forgotten = {
             let mut entries = self.lock();
+            entries.finished_bytes += process.spec.bytes();
             entries.finished.push_back((process.state().ended_ms.unwrap_or_else(clock::now_ms), process.id));
             entries.forget_excess(self.memory)
         };
@@ -125,7 +130,7 @@ impl ProcessTable {
     pub(crate) fn next_expiry(&self) -> Option<Duration> {
         let (ended_ms, _) = *self.lock().finished.front()?;
         let age = Duration::from_millis(clock::now_ms().saturating_sub(ended_ms));
-        Some(self.memory.finished_age.saturating_sub(age))
+        Some(self.memory.age.saturating_sub(age))
     }
 
     /// Completes when a process has finished since the call.
@@ -157,13 +162,18 @@ impl Entries {
 
     fn forget_excess(&mut self, memory: Memory) -> Vec<Arc<Process>> {
         let now = clock::now_ms();
-        let age_ms = u64::try_from(memory.finished_age.as_millis()).unwrap_or(u64::MAX);
+        let age_ms = u64::try_from(memory.age.as_millis()).unwrap_or(u64::MAX);
         let mut forgotten = Vec::new();
         while let Some((ended_ms, id)) = self.finished.front().copied()
-            && (self.finished.len() > memory.finished_max || now.saturating_sub(ended_ms) >= age_ms)
+            && (self.finished.len() > memory.count_max
+                || self.finished_bytes > memory.bytes_max
+                || now.saturating_sub(ended_ms) >= age_ms)
         {
             self.finished.pop_front();
-            forgotten.extend(self.forget(id));
+            if let Some(process) = self.forget(id) {
+                self.finished_bytes -= process.spec.bytes();
+                forgotten.push(process);
+            }
         }
         forgotten
     }

@@ -27,6 +27,10 @@ impl Engine {
     }
 
     fn remembering(finished_max: usize) -> Self {
+        Self::with_memory(Memory { count_max: finished_max, age: Duration::MAX, bytes_max: usize::MAX })
+    }
+
+    fn with_memory(memory: Memory) -> Self {
         let folder = std::env::temp_dir().join(format!("boxd-engine-{:016x}", fastrand::u64(..)));
         let ids = IdSource::new();
         let limits =
@@ -35,7 +39,7 @@ impl Engine {
         let runtime = Runtime::start(1).unwrap();
         let supervisor = Arc::new(Supervisor {
             ids,
-            table: ProcessTable::new(Memory { finished_max, finished_age: Duration::MAX }),
+            table: ProcessTable::new(memory),
             pump: Pump::start(1, Box::new(|| {})).unwrap(),
             logs,
             shell: Shell::find("sh".into(), vec!["-c".to_owned()], std::env::var_os("PATH")),
@@ -238,6 +242,31 @@ fn a_kill_reaches_what_left_the_group() {
 }
 
 #[test]
+fn a_kill_in_a_restarts_pause_reaches_what_the_run_left() {
+    let engine = Engine::new();
+    let mut spec = spec("sleep 60 & echo $!; exit 1");
+    spec.restart = RestartPolicy { on_failure: true, max: 1 };
+    let process = engine.start(spec).unwrap();
+    let left = first_line(&process);
+    within(process.until(State::is_backing_off));
+    engine.end(&process, Ending::Kill);
+    assert_eq!(within(process.over()).reason(), Some(Reason::Killed));
+    assert!(gone(&left));
+}
+
+#[test]
+fn a_kill_reaches_what_a_stop_left() {
+    let engine = Engine::new();
+    let process = engine.start(spec("sh -c 'trap \"\" TERM; echo $$; exec sleep 60' & wait")).unwrap();
+    let left = first_line(&process);
+    engine.end(&process, Ending::Stop);
+    within(process.over());
+    assert!(is_alive(&left));
+    engine.end(&process, Ending::Kill);
+    assert!(gone(&left));
+}
+
+#[test]
 fn a_stop_is_heard_once_and_its_exit_code_kept() {
     let engine = Engine::new();
     let command = "trap 'echo term; exit 7' TERM; echo ready; while :; do sleep 0.01; done";
@@ -313,6 +342,21 @@ fn the_longest_finished_are_forgotten_with_their_files() {
         std::thread::yield_now();
     }
     assert_eq!(output(&processes[3]).0, "3\n");
+}
+
+#[test]
+fn large_requests_of_finished_processes_are_forgotten_sooner() {
+    let engine = Engine::with_memory(Memory { count_max: 100, age: Duration::MAX, bytes_max: 50_000 });
+    for _ in 0..4 {
+        let mut spec = spec("true");
+        spec.env = vec![("LARGE".to_owned(), "x".repeat(20_000))];
+        within(engine.start(spec).unwrap().over());
+    }
+    // Forgetting follows the announcement of the end.
+    while engine.supervisor.table.all().len() > 2 {
+        std::thread::yield_now();
+    }
+    assert_eq!(engine.supervisor.table.all().len(), 2);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! each command the old one back, so that what a command sees does not depend on who started it. And what boxd itself was
 //! left by its parent is closed to commands.
 
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::OnceLock;
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
@@ -30,6 +31,16 @@ pub(crate) fn raise_limit() {
         // A second daemon in one process is a test's; the first value is the true one.
         BEFORE.set(before).ok();
     }
+}
+
+/// How many descriptors the daemon may have.
+pub(crate) fn limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// The number of a descriptor.
+pub(crate) fn number(descriptor: &OwnedFd) -> u64 {
+    u64::try_from(descriptor.as_raw_fd()).unwrap_or_default()
 }
 
 /// Gives a command that was just started the limit that the daemon was given.

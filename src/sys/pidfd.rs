@@ -105,6 +105,14 @@ impl PidFd {
     }
 }
 
+/// Kills the process group of a child of ours that was not reaped, and reaps the child. Blocks until it is gone.
+pub(crate) fn kill_and_reap_leader(pid: u32) {
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    // Unreaped, so the numbers still mean it. It may be gone already.
+    rustix::process::kill_process_group(pid, Signal::KILL).ok();
+    while matches!(waitid(WaitId::Pid(pid), WaitIdOptions::EXITED), Err(Errno::INTR)) {}
+}
+
 impl AsFd for PidFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

@@ -149,7 +149,12 @@ async fn until_over(process: &Arc<Process>) -> Result<(), Error> {
 async fn unkillable(process: &Arc<Process>, timeout: Duration) -> Option<crate::process::State> {
     loop {
         let run = process.state().run;
-        Timer::after(timeout + KILL_GRACE).await;
+        Timer::after(timeout).await;
+        // What is over already is not killed: what was waited for beside its end does not come in time.
+        if process.state().is_over() {
+            return None;
+        }
+        Timer::after(KILL_GRACE).await;
         let state = process.state();
         // Each run has its own time.
         if state.run == run && !state.is_backing_off() {
