@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -17,10 +18,18 @@ use crate::sys::pidfd::PidFd;
 /// for ever.
 const ROUNDS_MAX: usize = 100;
 
+/// How often a process in the middle of an execve is looked at, and the pause between two looks.
+const EXEC_LOOKS_MAX: usize = 100;
+const EXEC_PAUSE: Duration = Duration::from_millis(1);
+
+/// `PF_KTHREAD` among the flags in `/proc/<pid>/stat`.
+const KERNEL_THREAD: u32 = 0x0020_0000;
+
 /// What `/proc/<pid>/stat` says of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stat {
     is_dead: bool,
+    is_kernel: bool,
     parent: u32,
     group: u32,
     /// In clock ticks since boot: with the pid it names one process.
@@ -62,8 +71,7 @@ fn scan(id: ProcessId) -> HashMap<u32, Stat> {
     let (mut members, mut others) = (HashMap::new(), HashMap::new());
     for pid in pids() {
         let Some(stat) = read_stat(pid).filter(|stat| !stat.is_dead) else { continue };
-        let marked = fs::read(proc(pid).join("environ")).is_ok_and(|environ| has_mark(&environ, &mark));
-        if marked {
+        if has_mark(&environ(pid, stat), &mark) {
             members.insert(pid, stat)
         } else {
             others.insert(pid, stat)
@@ -82,6 +90,29 @@ fn scan(id: ProcessId) -> HashMap<u32, Stat> {
             members.extend(others.remove_entry(&pid));
         }
     }
+}
+
+/// The environment of a process; empty if it cannot be read.
+///
+/// In the middle of an execve the kernel shows neither an environment nor a command line. The kernel tells nobody when that is
+/// over, so it is looked at again.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "there is no event for the end of an execve, and this thread may block"
+)]
+fn environ(pid: u32, stat: Stat) -> Vec<u8> {
+    for _ in 0..EXEC_LOOKS_MAX {
+        let environ = fs::read(proc(pid).join("environ")).unwrap_or_default();
+        let in_exec = environ.is_empty()
+            && !stat.is_kernel
+            && fs::read(proc(pid).join("cmdline")).is_ok_and(|line| line.is_empty())
+            && read_stat(pid).is_some_and(|now| !now.is_dead && now.started == stat.started);
+        if !in_exec {
+            return environ;
+        }
+        std::thread::sleep(EXEC_PAUSE);
+    }
+    Vec::new()
 }
 
 fn pids() -> impl Iterator<Item = u32> {
@@ -106,6 +137,7 @@ fn parse_stat(stat: &str) -> Option<Stat> {
         is_dead: matches!(*fields.first()?, "Z" | "X"),
         parent: fields.get(1)?.parse().ok()?,
         group: fields.get(2)?.parse().ok()?,
+        is_kernel: fields.get(6)?.parse::<u32>().ok()? & KERNEL_THREAD != 0,
         started: fields.get(19)?.parse().ok()?,
     })
 }
@@ -121,10 +153,13 @@ mod tests {
     #[test]
     fn a_stat_line_is_read_from_behind_the_name() {
         let rest = "0 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 991 0";
-        let expect = Stat { is_dead: false, parent: 7, group: 12, started: 991 };
+        let expect = Stat { is_dead: false, is_kernel: false, parent: 7, group: 12, started: 991 };
         assert_eq!(parse_stat(&format!("12 (sh) S 7 12 {rest}")), Some(expect));
-        let expect = Stat { is_dead: true, parent: 9, group: 12, started: 991 };
-        assert_eq!(parse_stat(&format!("12 (a) Z 1 (b) Z 9 12 {rest}")), Some(expect));
+        let expect = Stat { is_dead: true, is_kernel: true, parent: 9, group: 12, started: 991 };
+        assert_eq!(
+            parse_stat(&format!("12 (a) Z 1 (b) Z 9 12 {}", rest.replace("4194560", "2129984"))),
+            Some(expect)
+        );
         assert_eq!(parse_stat("12 sh S"), None);
         assert!(read_stat(std::process::id()).is_some_and(|stat| !stat.is_dead && stat.started > 0));
     }
