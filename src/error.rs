@@ -60,11 +60,17 @@ pub(crate) enum Error {
         /// The name or pid that was asked for.
         identifier: String,
     },
+    /// There is no signal of that name or number.
+    #[error("invalid signal: {signal}")]
+    InvalidSignal {
+        /// As asked for.
+        signal: String,
+    },
     /// A signal could not be sent.
     #[error("failed to send {signal} to process with Identifier {identifier}: {source}")]
     Signal {
         /// The signal's name.
-        signal: &'static str,
+        signal: String,
         /// The name or pid that was asked for.
         identifier: String,
         /// Why it failed.

@@ -8,6 +8,7 @@
 //! **Invariants.** Every started process is in the table. An exit is recorded before it is reaped. Only `spawn.rs` starts
 //! commands. A signal goes through a pidfd, never to a bare number that may have a new owner. A user's name is never a path.
 
+mod end;
 mod long_command;
 mod ports;
 #[expect(clippy::module_inception, reason = "the folder's main type")]
@@ -23,11 +24,12 @@ mod supervise;
 mod table;
 mod tree;
 
+pub(crate) use end::EndRequest;
 pub(crate) use ports::{PortsAnswer, wait_for_ports};
 pub(crate) use process::Process;
 pub(crate) use spawn::Shell;
 pub(crate) use spec::{ProcessSpec, RestartPolicy};
-pub(crate) use state::{Ending, Reason, State};
+pub(crate) use state::{Reason, State};
 pub(crate) use supervise::Supervisor;
 pub(crate) use table::{Memory, ProcessTable};
 

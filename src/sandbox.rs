@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::id::{IdSource, ProcessId};
 use crate::log::{LogDir, LogLimits, Pump};
-use crate::process::{Ending, Memory, Process, ProcessSpec, ProcessTable, Shell, Supervisor};
+use crate::process::{EndRequest, Memory, Process, ProcessSpec, ProcessTable, Shell, Supervisor};
 use crate::runtime::Runtime;
 
 /// The memory that requests of finished processes may take together: a request may be 16 MiB, and 1,000 are remembered.
@@ -61,8 +61,13 @@ impl Sandbox {
     }
 
     /// Asks a process to end.
-    pub(crate) async fn end(&self, process: &Arc<Process>, ending: Ending, identifier: &str) -> Result<()> {
-        self.supervisor.end(process, ending, identifier).await
+    pub(crate) async fn end(
+        &self,
+        process: &Arc<Process>,
+        wanted: EndRequest,
+        identifier: &str,
+    ) -> Result<()> {
+        self.supervisor.end(process, wanted, identifier).await
     }
 
     /// The process that a client calls `identifier`; see `ProcessTable::find`.

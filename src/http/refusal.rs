@@ -35,6 +35,8 @@ pub(crate) enum Refusal {
     NoSuchLowercaseIdentifier(String),
     /// The number of seconds to wait is none.
     InvalidTimeout(String),
+    /// The number of seconds until the kill is none.
+    InvalidGrace(String),
     /// The cursor is not one of this log.
     InvalidCursor(String),
     /// The request target is malformed.
@@ -67,6 +69,7 @@ impl Refusal {
             Self::InvalidBody(_)
             | Self::BodyCut(_)
             | Self::InvalidTimeout(_)
+            | Self::InvalidGrace(_)
             | Self::InvalidCursor(_)
             | Self::Target(_)
             | Self::Host => 400,
@@ -97,6 +100,7 @@ impl Refusal {
             Self::NoSuchIdentifier(id) => format!("process with Identifier {id} not found"),
             Self::NoSuchLowercaseIdentifier(id) => format!("process with identifier {id} not found"),
             Self::InvalidTimeout(text) => format!("invalid timeout: {text}"),
+            Self::InvalidGrace(text) => format!("invalid grace: {text}"),
             Self::InvalidCursor(text) => format!("invalid cursor: {text}"),
             Self::Target(BadTarget::PercentEscape) => "invalid percent escape in the request path".to_owned(),
             Self::Target(BadTarget::Form) => "invalid request target".to_owned(),
@@ -126,7 +130,8 @@ fn core_status(error: &Error) -> u16 {
         Error::NameInUse { .. }
         | Error::KeepAliveDisabled
         | Error::HomeUnknown
-        | Error::InvalidPort { .. } => 400,
+        | Error::InvalidPort { .. }
+        | Error::InvalidSignal { .. } => 400,
         Error::NotRunning { .. } | Error::Signal { .. } => 404,
         Error::StdinNotOpened | Error::StdinClosed => 409,
         Error::FolderMissing { .. }

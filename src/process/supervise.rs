@@ -11,6 +11,7 @@ use async_io::Timer;
 use futures_lite::FutureExt;
 use rustix::process::Signal;
 
+use super::end::EndRequest;
 use super::process::{Process, Run};
 use super::spawn::{Shell, Spawned, spawn};
 use super::spec::{ProcessSpec, RestartPolicy};
@@ -70,28 +71,55 @@ impl Supervisor {
     pub(crate) async fn end(
         self: &Arc<Self>,
         process: &Arc<Process>,
-        ending: Ending,
+        wanted: EndRequest,
         identifier: &str,
     ) -> Result<()> {
-        match process.ask(ending, None) {
-            Asked::NotRunning => Err(Error::NotRunning { identifier: identifier.to_owned() }),
+        let asked = process.ask(wanted.ending, None);
+        let is_over = process.state().is_over();
+        match asked {
+            Asked::NotRunning => return Err(Error::NotRunning { identifier: identifier.to_owned() }),
             // A stop may have left descendants that did not heed it.
-            Asked::Already if ending == Ending::Kill && process.state().is_over() => {
-                Self::signal_descendants(process, ending, NO_GROUP).await;
-                Ok(())
+            Asked::Already if is_over && wanted.ending == Ending::Kill => {
+                Self::signal_descendants(process, wanted.signal, NO_GROUP).await;
             }
-            Asked::Already => Ok(()),
+            Asked::Already if is_over || !wanted.is_explicit => {}
             Asked::Ended => {
                 self.finish(process);
                 // No run is there, but children of an earlier one may be.
-                Self::signal_descendants(process, ending, NO_GROUP).await;
-                Ok(())
+                Self::signal_descendants(process, wanted.signal, NO_GROUP).await;
             }
-            Asked::Signal => self.signal(process, ending).await.map_err(|source| Error::Signal {
-                signal: name(ending),
-                identifier: identifier.to_owned(),
-                source,
-            }),
+            Asked::Already | Asked::Signal => {
+                self.signal(process, wanted.signal).await.map_err(|source| Error::Signal {
+                    signal: wanted.name(),
+                    identifier: identifier.to_owned(),
+                    source,
+                })?;
+            }
+        }
+        if let Some(grace) = wanted.grace.filter(|_| !is_over) {
+            // Detached: it ends with the grace or with the process.
+            self.runtime.spawn(self.clone().kill_unheeding(process.clone(), grace)).detach();
+        }
+        Ok(())
+    }
+
+    /// Kills what a stop has not ended in time, descendants included.
+    async fn kill_unheeding(self: Arc<Self>, process: Arc<Process>, grace: Duration) {
+        let time_up = async {
+            Timer::after(grace).await;
+        };
+        let over = async {
+            process.over().await;
+        };
+        time_up.or(over).await;
+        match process.ask(Ending::Kill, None) {
+            Asked::Signal => {
+                if let Err(error) = self.signal(&process, Signal::KILL).await {
+                    tracing::warn!(process = %process.id, %error, "a command that did not stop could not be killed");
+                }
+            }
+            Asked::Ended => self.finish(&process),
+            Asked::Already | Asked::NotRunning => {}
         }
     }
 
@@ -109,16 +137,16 @@ impl Supervisor {
     }
 
     /// Signals the process group, and then the descendants that have left it.
-    async fn signal(&self, process: &Process, ending: Ending) -> std::io::Result<()> {
-        let group = process.signal_group(signal(ending))?;
-        Self::signal_descendants(process, ending, group).await;
+    async fn signal(&self, process: &Process, signal: Signal) -> std::io::Result<()> {
+        let group = process.signal_group(signal)?;
+        Self::signal_descendants(process, signal, group).await;
         Ok(())
     }
 
     /// Signals the descendants that are not in `group`.
-    async fn signal_descendants(process: &Process, ending: Ending, group: u32) {
+    async fn signal_descendants(process: &Process, signal: Signal, group: u32) {
         let id = process.id;
-        blocking::unblock(move || tree::signal_strays(id, group, signal(ending))).await;
+        blocking::unblock(move || tree::signal_strays(id, group, signal)).await;
     }
 
     /// Divides a start into what signals go to and what the pump reads.
@@ -235,7 +263,7 @@ impl Supervisor {
         };
         if time_up.or(done).await
             && process.ask(Ending::Timeout, Some(run)) == Asked::Signal
-            && let Err(error) = self.signal(&process, Ending::Timeout).await
+            && let Err(error) = self.signal(&process, EndRequest::TIMEOUT.signal).await
         {
             tracing::error!(process = %process.id, %error, "a command whose time is up could not be killed");
         }
@@ -276,12 +304,4 @@ fn exit(status: ExitStatus) -> Exit {
         ExitStatus::Code(code) => Exit::Code(code),
         ExitStatus::Signal(signal) => Exit::Signal(signal),
     }
-}
-
-fn signal(ending: Ending) -> Signal {
-    if ending == Ending::Stop { Signal::TERM } else { Signal::KILL }
-}
-
-fn name(ending: Ending) -> &'static str {
-    if ending == Ending::Stop { "SIGTERM" } else { "SIGKILL" }
 }

@@ -58,8 +58,8 @@ impl Engine {
         process
     }
 
-    fn end(&self, process: &Arc<Process>, ending: Ending) {
-        within(self.supervisor.end(process, ending, "it")).unwrap();
+    fn end(&self, process: &Arc<Process>, wanted: EndRequest) {
+        within(self.supervisor.end(process, wanted, "it")).unwrap();
     }
 }
 
@@ -215,7 +215,7 @@ fn a_name_belongs_to_one_running_process() {
     assert_eq!(engine.supervisor.table.find("one", false).unwrap().id, second.id);
     let pid = first.state().pid.to_string();
     assert_eq!(engine.supervisor.table.find(&pid, false).unwrap().id, first.id);
-    engine.end(&second, Ending::Kill);
+    engine.end(&second, EndRequest::KILL);
     within(second.over());
 }
 
@@ -235,7 +235,7 @@ fn a_kill_reaches_what_left_the_group() {
     let engine = Engine::new();
     let process = engine.start(spec("setsid sh -c 'echo $$; sleep 60' & wait")).unwrap();
     let stray = first_line(&process);
-    engine.end(&process, Ending::Kill);
+    engine.end(&process, EndRequest::KILL);
     let state = within(process.over());
     assert_eq!((state.reason(), state.exit_code()), (Some(Reason::Killed), -1));
     assert!(gone(&stray));
@@ -249,7 +249,7 @@ fn a_kill_in_a_restarts_pause_reaches_what_the_run_left() {
     let process = engine.start(spec).unwrap();
     let left = first_line(&process);
     within(process.until(State::is_backing_off));
-    engine.end(&process, Ending::Kill);
+    engine.end(&process, EndRequest::KILL);
     assert_eq!(within(process.over()).reason(), Some(Reason::Killed));
     assert!(gone(&left));
 }
@@ -259,10 +259,10 @@ fn a_kill_reaches_what_a_stop_left() {
     let engine = Engine::new();
     let process = engine.start(spec("sh -c 'trap \"\" TERM; echo $$; exec sleep 60' & wait")).unwrap();
     let left = first_line(&process);
-    engine.end(&process, Ending::Stop);
+    engine.end(&process, EndRequest::STOP);
     within(process.over());
     assert!(is_alive(&left));
-    engine.end(&process, Ending::Kill);
+    engine.end(&process, EndRequest::KILL);
     assert!(gone(&left));
 }
 
@@ -272,8 +272,8 @@ fn a_stop_is_heard_once_and_its_exit_code_kept() {
     let command = "trap 'echo term; exit 7' TERM; echo ready; while :; do sleep 0.01; done";
     let process = engine.start(spec(command)).unwrap();
     assert_eq!(first_line(&process), "ready");
-    engine.end(&process, Ending::Stop);
-    engine.end(&process, Ending::Stop);
+    engine.end(&process, EndRequest::STOP);
+    engine.end(&process, EndRequest::STOP);
     let state = within(process.over());
     assert_eq!((state.reason(), state.exit_code()), (Some(Reason::Stopped), 7));
     assert_eq!(output(&process).0, "ready\nterm\n");
@@ -296,7 +296,7 @@ fn a_stop_ends_a_restart_loop_in_its_pause() {
     failing.restart = RestartPolicy { on_failure: true, max: -1 };
     let process = engine.start(failing).unwrap();
     within(process.until(State::is_backing_off));
-    engine.end(&process, Ending::Stop);
+    engine.end(&process, EndRequest::STOP);
     let state = process.state();
     assert_eq!((state.reason(), state.exit_code(), state.restarts), (Some(Reason::Stopped), 2, 0));
     assert_eq!(output(&process).0, "try\n");
