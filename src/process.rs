@@ -8,8 +8,10 @@
 //! **Invariants.** Every started process is in the table. An exit is recorded before it is reaped. Only `spawn.rs` starts
 //! commands. A signal goes through a pidfd, never to a bare number that may have a new owner. A user's name is never a path.
 
+mod children;
 mod end;
 mod long_command;
+mod orphans;
 mod ports;
 #[expect(clippy::module_inception, reason = "the folder's main type")]
 mod process;
@@ -17,7 +19,6 @@ mod process;
 mod record;
 mod spawn;
 mod spec;
-mod starting;
 mod state;
 mod stdin;
 mod supervise;
@@ -25,6 +26,7 @@ mod table;
 mod tree;
 
 pub(crate) use end::EndRequest;
+pub(crate) use orphans::reap_as_init;
 pub(crate) use ports::{PortsAnswer, wait_for_ports};
 pub(crate) use process::Process;
 pub(crate) use spawn::Shell;

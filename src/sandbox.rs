@@ -9,8 +9,11 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::id::{IdSource, ProcessId};
 use crate::log::{LogDir, LogLimits, Pump};
-use crate::process::{EndRequest, Memory, Process, ProcessSpec, ProcessTable, Shell, Supervisor};
+use crate::process::{self, EndRequest, Memory, Process, ProcessSpec, ProcessTable, Shell, Supervisor};
 use crate::runtime::Runtime;
+
+/// The process that orphans are handed to.
+const INIT_PID: u32 = 1;
 
 /// The memory that requests of finished processes may take together: a request may be 16 MiB, and 1,000 are remembered.
 const FINISHED_REQUEST_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -44,6 +47,9 @@ impl Sandbox {
         });
         let shell = Shell::find(config.shell.clone(), config.shell_args.clone(), std::env::var_os("PATH"));
         let supervisor = Arc::new(Supervisor { ids, table, pump, logs, shell, runtime: runtime.clone() });
+        if std::process::id() == INIT_PID {
+            process::reap_as_init()?;
+        }
         // Detached: it runs as long as the daemon.
         runtime.spawn(supervisor.clone().expire_finished()).detach();
         Ok(Self {

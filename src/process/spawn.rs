@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
+use super::children::{self, Starting};
 use super::long_command;
 use super::spec::ProcessSpec;
-use super::starting::Starting;
 use crate::error::{Error, Result};
 use crate::id::ProcessId;
 use crate::sys::descriptors;
@@ -102,14 +102,16 @@ pub(crate) fn spawn(spec: &ProcessSpec, id: ProcessId, shell: &Shell, log_dir: &
     // The conversion forgets the stdio of the inner command, so it is set on the outer one.
     let mut command = async_process::Command::from(command);
     command.stdin(stdin_end).stdout(stdout_end).stderr(stderr_end).reap_on_drop(false).kill_on_drop(false);
-    let _starting = Starting::enter(&stderr)?;
+    let starting = Starting::enter(&stderr)?;
     let child = command.spawn().map_err(failed)?;
+    children::born(&starting, child.id());
     descriptors::restore_limit(child.id());
     let pidfd = match PidFd::open(child.id()) {
         Ok(pidfd) => Arc::new(pidfd),
         Err(source) => {
             // What cannot be watched must not run.
-            pidfd::kill_and_reap_leader(child.id());
+            pidfd::kill_leader_and_wait(child.id());
+            children::reap(child.id(), || pidfd::reap_child(child.id()));
             return Err(failed(source));
         }
     };

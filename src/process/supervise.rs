@@ -18,7 +18,7 @@ use super::spec::{ProcessSpec, RestartPolicy};
 use super::state::{Asked, Ending, Exit, Next};
 use super::stdin::Stdin;
 use super::table::{ProcessTable, Reservation};
-use super::{long_command, tree};
+use super::{children, long_command, tree};
 use crate::error::{Error, Result};
 use crate::id::IdSource;
 use crate::log::{Intake, Log, LogDir, Pump};
@@ -175,7 +175,7 @@ impl Supervisor {
             // The Child leaves the reactor before it is reaped: the end of a pidfd would wake it for nothing.
             drop(child);
             // Recorded, so it may be reaped. The exit was seen, so this does not wait.
-            if let Err(error) = reaper.reap() {
+            if let Err(error) = children::reap(reaper.pid(), || reaper.reap()) {
                 tracing::warn!(process = %watched.id, %error, "a command could not be reaped");
             }
         });
@@ -289,7 +289,11 @@ impl NewRun {
 
 fn kill_and_reap(pidfd: Arc<PidFd>) {
     pidfd.signal_group(Signal::KILL, true).ok();
-    blocking::unblock(move || pidfd.reap()).detach();
+    blocking::unblock(move || {
+        pidfd.wait_exit()?;
+        children::reap(pidfd.pid(), || pidfd.reap())
+    })
+    .detach();
 }
 
 /// Deletes the files of processes that are no longer in the table.

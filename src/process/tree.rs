@@ -41,6 +41,20 @@ pub(crate) fn members(id: ProcessId) -> HashSet<u32> {
     scan(id).into_keys().collect()
 }
 
+/// When a process started, in clock ticks since boot, as long as it is not reaped.
+pub(crate) fn started(pid: u32) -> Option<u64> {
+    read_stat(pid).map(|stat| stat.started)
+}
+
+/// The children of `parent` that have ended and are not reaped, and when each started.
+pub(crate) fn zombies_of(parent: u32) -> HashMap<u32, u64> {
+    let stats = pids().filter_map(|pid| Some((pid, read_stat(pid)?)));
+    stats
+        .filter(|(_, stat)| stat.is_dead && stat.parent == parent)
+        .map(|(pid, stat)| (pid, stat.started))
+        .collect()
+}
+
 /// Sends a signal to the descendants that are not in `group`; SIGKILL again and again until none is left.
 pub(crate) fn signal_strays(id: ProcessId, group: u32, signal: Signal) {
     let mut done: HashSet<(u32, u64)> = HashSet::new();

@@ -56,10 +56,19 @@ impl PidFd {
         }
     }
 
+    /// Waits for the exit of this child and leaves it to be reaped.
+    pub(crate) fn wait_exit(&self) -> io::Result<()> {
+        self.wait_id(WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
+    }
+
     /// Waits for the exit of this child and reaps it.
     pub(crate) fn reap(&self) -> io::Result<()> {
+        self.wait_id(WaitIdOptions::EXITED)
+    }
+
+    fn wait_id(&self, options: WaitIdOptions) -> io::Result<()> {
         loop {
-            match waitid(WaitId::PidFd(self.fd.as_fd()), WaitIdOptions::EXITED) {
+            match waitid(WaitId::PidFd(self.fd.as_fd()), options) {
                 Ok(_) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Err(e) => return Err(e.into()),
@@ -105,12 +114,20 @@ impl PidFd {
     }
 }
 
-/// Kills the process group of a child of ours that was not reaped, and reaps the child. Blocks until it is gone.
-pub(crate) fn kill_and_reap_leader(pid: u32) {
+/// Kills the process group of a child of ours that was not reaped. Blocks until the child has ended.
+pub(crate) fn kill_leader_and_wait(pid: u32) {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
     // Unreaped, so the numbers still mean it. It may be gone already.
     rustix::process::kill_process_group(pid, Signal::KILL).ok();
-    while matches!(waitid(WaitId::Pid(pid), WaitIdOptions::EXITED), Err(Errno::INTR)) {}
+    let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    while matches!(waitid(WaitId::Pid(pid), ended), Err(Errno::INTR)) {}
+}
+
+/// Reaps a child that has ended. What is no such child is left alone.
+pub(crate) fn reap_child(pid: u32) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG).ok();
+    }
 }
 
 impl AsFd for PidFd {

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
 
 /// SIGTERM and SIGINT, waited for by one thread.
 #[derive(Debug)]
@@ -26,6 +26,24 @@ impl Signals {
             Some(SIGINT) => "SIGINT",
             _ => "SIGTERM",
         }
+    }
+}
+
+/// SIGCHLD, waited for by one thread. Several that come at once are one.
+#[derive(Debug)]
+pub(crate) struct ChildSignals {
+    pending: signal_hook::iterator::Signals,
+}
+
+impl ChildSignals {
+    /// Takes SIGCHLD over.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { pending: signal_hook::iterator::Signals::new([SIGCHLD])? })
+    }
+
+    /// Waits for the end of a child.
+    pub(crate) fn wait(&mut self) {
+        self.pending.wait().for_each(drop);
     }
 }
 
