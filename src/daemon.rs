@@ -7,6 +7,7 @@ use crate::http::{self, Listener, Shutdown};
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
 use crate::sys::descriptors;
+use crate::sys::oom;
 use crate::sys::signals::Signals;
 use crate::telemetry::Telemetry;
 
@@ -18,6 +19,9 @@ pub fn run(config: &Config) -> Result<(), String> {
     let listeners =
         config.listen.iter().map(|listen| Listener::bind(*listen)).collect::<Result<Vec<_>, _>>()?;
     let _telemetry = Telemetry::start(config.log_format);
+    if let Err(error) = oom::protect_daemon() {
+        tracing::debug!(%error, "the daemon is not protected from the out-of-memory killer");
+    }
     let runtime =
         Runtime::start(config.threads).map_err(|error| format!("threads cannot be started: {error}"))?;
     let sandbox = Sandbox::open(config, &runtime)

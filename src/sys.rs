@@ -5,6 +5,7 @@
 
 pub(crate) mod descriptors;
 pub(crate) mod file;
+pub(crate) mod oom;
 pub(crate) mod pidfd;
 pub(crate) mod pipe;
 pub(crate) mod poller;

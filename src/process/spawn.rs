@@ -18,6 +18,7 @@ use super::spec::ProcessSpec;
 use crate::error::{Error, Result};
 use crate::id::ProcessId;
 use crate::sys::descriptors;
+use crate::sys::oom;
 use crate::sys::pidfd::{self, PidFd};
 use crate::sys::pipe;
 
@@ -106,6 +107,7 @@ pub(crate) fn spawn(spec: &ProcessSpec, id: ProcessId, shell: &Shell, log_dir: &
     let child = command.spawn().map_err(failed)?;
     children::born(&starting, child.id());
     descriptors::restore_limit(child.id());
+    oom::offer(child.id());
     let pidfd = match PidFd::open(child.id()) {
         Ok(pidfd) => Arc::new(pidfd),
         Err(source) => {

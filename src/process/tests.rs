@@ -162,6 +162,16 @@ fn a_command_sees_its_environment_folder_and_mark() {
 }
 
 #[test]
+fn a_command_goes_before_the_daemon_when_memory_runs_out() {
+    let engine = Engine::new();
+    let mut spec = spec("read line");
+    spec.stdin = true;
+    let process = engine.start(spec).unwrap();
+    let score = std::fs::read_to_string(format!("/proc/{}/oom_score_adj", process.state().pid)).unwrap();
+    assert_eq!(score, "500\n");
+}
+
+#[test]
 fn every_child_is_reaped() {
     let engine = Engine::new();
     let process = engine.run("true");
