@@ -104,10 +104,15 @@ impl Shutdown {
         self.event.notify(usize::MAX);
     }
 
+    /// Whether it has begun.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::SeqCst)
+    }
+
     /// Completes when the shutdown begins, at once if it has begun.
     pub(crate) fn listen(&self) -> EventListener {
         let listener = self.event.listen();
-        if self.begun.load(Ordering::SeqCst) {
+        if self.has_begun() {
             self.event.notify(usize::MAX);
         }
         listener

@@ -5,7 +5,8 @@
 //!                 └──── ports, shutdown, unreadable log ──> Done    and nothing behind it
 //! ```
 //! It is pulled by the connection: nothing is read from the log while the client takes nothing, and dropping it frees
-//! everything. While there is nothing to send it holds no buffer and one timer.
+//! everything. While there is nothing to send it holds no buffer and one timer. What happens beside the log (the daemon goes
+//! away, the ports were waited for in vain, a character stays half) is looked at before each chunk, however much the log has.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,6 +18,7 @@ use async_io::Timer;
 use event_listener::EventListener;
 use futures_lite::{FutureExt, Stream};
 
+use super::context::Shutdown;
 use super::dialect::{Dialect, Opening, Output, Restart};
 use super::json_body::JsonBody;
 use super::piece::{Piece, first_piece};
@@ -52,7 +54,7 @@ pub(crate) struct Parts {
     /// What must not fail beside the process: the wait for its ports.
     pub(crate) condition: Option<Condition>,
     /// Fires when the daemon is going away.
-    pub(crate) shutdown: EventListener,
+    pub(crate) shutdown: Arc<Shutdown>,
 }
 
 /// The body of a streamed answer.
@@ -62,8 +64,17 @@ pub(crate) struct EventStream {
     /// When something was sent last.
     sent: Instant,
     heartbeat: Timer,
-    hold: Option<Timer>,
+    going_away: EventListener,
+    /// What is held back of each stream.
+    held: [Option<Held>; 2],
     turn: usize,
+}
+
+/// The beginning of a character.
+struct Held {
+    len: u64,
+    /// Until when the rest is waited for.
+    timer: Timer,
 }
 
 enum Phase {
@@ -77,7 +88,9 @@ impl EventStream {
     /// A stream that has sent nothing.
     pub(crate) fn new(parts: Parts) -> Self {
         let heartbeat = Timer::after(parts.heartbeat);
-        Self { parts, phase: Phase::Opening, sent: Instant::now(), heartbeat, hold: None, turn: 0 }
+        let going_away = parts.shutdown.listen();
+        let (phase, sent) = (Phase::Opening, Instant::now());
+        Self { parts, phase, sent, heartbeat, going_away, held: [None, None], turn: 0 }
     }
 
     fn cursor(&self) -> Cursor {
@@ -122,28 +135,47 @@ impl EventStream {
             self.parts.dialect.output(out, &Output { stream, piece, at_ms, cursor });
             rest = &rest[len..];
         }
+        self.held[stream as usize] = None;
         if rest.is_empty() {
-            self.hold = None;
             self.parts.follower.recycle(bytes);
         } else if is_end && self.parts.dialect.sends_parts() {
             cursor.position.offsets[stream] += rest.len() as u64;
             self.parts.dialect.output(out, &Output { stream, piece: Piece::Binary(rest), at_ms, cursor });
         } else {
             self.parts.follower.hold(stream, rest);
-            self.hold = Some(Timer::after(HOLD));
+            self.held[stream as usize] = Some(Held { len: rest.len() as u64, timer: Timer::after(HOLD) });
         }
     }
 
-    /// Sends what is held back as it is: nothing will complete it in time.
+    /// Sends what is held back as it is: nothing will complete it.
     fn flush(&mut self, out: &mut Vec<u8>) {
-        self.hold = None;
         for stream in OutputStream::BOTH {
+            self.release(out, stream);
+        }
+    }
+
+    fn release(&mut self, out: &mut Vec<u8>, stream: OutputStream) {
+        if self.held[stream as usize].take().is_some() {
             let held = self.parts.follower.release(stream);
-            if !held.is_empty() {
-                let (at_ms, cursor) = (crate::clock::now_ms(), self.cursor());
-                self.parts
-                    .dialect
-                    .output(out, &Output { stream, piece: Piece::Binary(&held), at_ms, cursor });
+            let (at_ms, cursor) = (crate::clock::now_ms(), self.cursor());
+            self.parts.dialect.output(out, &Output { stream, piece: Piece::Binary(&held), at_ms, cursor });
+        }
+    }
+
+    /// Sends what was held back for long enough.
+    fn release_overdue(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) {
+        for stream in OutputStream::BOTH {
+            let position = self.parts.follower.position();
+            while let Some(Held { len, timer }) = &mut self.held[stream as usize] {
+                if timer.poll(cx).is_pending() {
+                    break;
+                }
+                if self.parts.process.log.is_end(stream, position.offsets[stream] + *len) {
+                    self.release(out, stream);
+                } else {
+                    // The rest is there: it is the client that takes its time.
+                    timer.set_after(HOLD);
+                }
             }
         }
     }
@@ -175,23 +207,31 @@ impl EventStream {
         Poll::Ready(())
     }
 
-    /// What happens while the log is silent.
-    fn idle(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) {
-        if let Some(hold) = &mut self.hold
-            && hold.poll(cx).is_ready()
-        {
-            self.flush(out);
+    /// What must not wait until the log has nothing more.
+    fn urgent(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) {
+        if self.parts.shutdown.has_begun() {
+            self.fail(out, &Error::ShuttingDown);
+            return;
         }
+        self.release_overdue(cx, out);
         if let Some(condition) = &mut self.parts.condition
             && let Poll::Ready(outcome) = condition.poll(cx)
         {
             self.parts.condition = None;
             if let Some(error) = outcome {
                 self.fail(out, &error);
-                return;
             }
         }
-        if self.parts.shutdown.poll(cx).is_ready() {
+    }
+
+    /// What happens while the log is silent.
+    fn idle(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) {
+        // What was urgent before the log was read may have changed by now, and must wake this task if it has not.
+        self.urgent(cx, out);
+        if !matches!(self.phase, Phase::Following) {
+            return;
+        }
+        if self.going_away.poll(cx).is_ready() {
             self.fail(out, &Error::ShuttingDown);
             return;
         }
@@ -225,6 +265,10 @@ impl Stream for EventStream {
                     this.phase = Phase::Following;
                 }
                 Phase::Following => {
+                    this.urgent(cx, &mut out);
+                    if !matches!(this.phase, Phase::Following) {
+                        continue;
+                    }
                     let pending = this.follow(cx, &mut out).is_pending();
                     if pending && out.is_empty() {
                         this.idle(cx, &mut out);

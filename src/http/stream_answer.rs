@@ -44,7 +44,7 @@ pub(crate) fn answer(context: &Context, streamed: Streamed) -> Response {
         heartbeat,
         inline_bytes_max: context.streams.inline_bytes_max,
         condition,
-        shutdown: context.shutdown.listen(),
+        shutdown: context.shutdown.clone(),
     };
     let mut response = respond::pulled(content_type, EventStream::new(parts));
     response.insert_header("cache-control", "no-store, no-transform");
