@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::units::duration;
+use super::units::{duration, positive_duration};
 use crate::config::{
     Access, Config, Listen, LogFormat, RequestLimits, Retention, Secret, StreamDialect, Streams,
 };
@@ -59,8 +59,8 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "BOXD_STREAM_DIALECT", value_enum, default_value = "auto", help_heading = "Streams")]
     stream_dialect: StreamDialect,
 
-    /// Silence before a heartbeat, for all streams [default: 10s SSE, 5s NDJSON of a start, 30s log streams]
-    #[arg(long, env = "BOXD_HEARTBEAT_INTERVAL", value_name = "TIME", value_parser = duration, help_heading = "Streams")]
+    /// Silence before a heartbeat, for all streams; longer than 0 [default: 10s SSE, 5s NDJSON of a start, 30s log streams]
+    #[arg(long, env = "BOXD_HEARTBEAT_INTERVAL", value_name = "TIME", value_parser = positive_duration, help_heading = "Streams")]
     heartbeat_interval: Option<Duration>,
 
     /// Folder of the log files [env: SANDBOX_LOG_DIR too] [default: /var/log/boxd as root, else ~/.local/state/boxd/log]
@@ -133,19 +133,19 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "BOXD_MAX_BODIES_BYTES", value_name = "N", default_value_t = 256 << 20, help_heading = "Limits")]
     max_bodies_bytes: u64,
 
-    /// Time for the head of a request
-    #[arg(long, env = "BOXD_HEADER_TIMEOUT", value_name = "TIME", value_parser = duration, default_value = "30s", help_heading = "Limits")]
+    /// Time for the head of a request; longer than 0
+    #[arg(long, env = "BOXD_HEADER_TIMEOUT", value_name = "TIME", value_parser = positive_duration, default_value = "30s", help_heading = "Limits")]
     header_timeout: Duration,
 
-    /// Time without a byte of a request's body
-    #[arg(long, env = "BOXD_BODY_TIMEOUT", value_name = "TIME", value_parser = duration, default_value = "30s", help_heading = "Limits")]
+    /// Time without a byte of a request's body; longer than 0
+    #[arg(long, env = "BOXD_BODY_TIMEOUT", value_name = "TIME", value_parser = positive_duration, default_value = "30s", help_heading = "Limits")]
     body_timeout: Duration,
 
-    /// Time without a request on an open connection
-    #[arg(long, env = "BOXD_IDLE_TIMEOUT", value_name = "TIME", value_parser = duration, default_value = "120s", help_heading = "Limits")]
+    /// Time without a request on an open connection; longer than 0
+    #[arg(long, env = "BOXD_IDLE_TIMEOUT", value_name = "TIME", value_parser = positive_duration, default_value = "120s", help_heading = "Limits")]
     idle_timeout: Duration,
 
-    /// Time that open requests get to end after SIGTERM
+    /// Time that open requests get to end after SIGTERM; 0 for none
     #[arg(long, env = "BOXD_DRAIN_TIMEOUT", value_name = "TIME", value_parser = duration, default_value = "10s", help_heading = "Daemon")]
     drain_timeout: Duration,
 

@@ -96,6 +96,10 @@ fn a_bad_command_line_is_one_clear_line() {
     check(&["--listen", "nowhere"], "nowhere");
     check(&["--stream-dialect", "xml"], "xml");
     check(&["--finished-age", "1y"], "1y");
+    for flag in ["--idle-timeout", "--header-timeout", "--body-timeout", "--heartbeat-interval"] {
+        check(&[flag, "0s"], flag);
+        check(&[flag, "0s"], "longer than 0");
+    }
 }
 
 #[test]

@@ -11,6 +11,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+/// The least time between two looks at a connection that is at work.
+const LOOK_AGAIN_MIN: Duration = Duration::from_millis(10);
+
 /// Shared by the socket, the connection's task and the requests on it.
 #[derive(Debug)]
 pub(crate) struct Presence {
@@ -116,7 +119,7 @@ impl Presence {
     /// What has taken too long by now, or when to look again.
     pub(crate) fn overdue(&self, now: Instant, patience: Patience) -> Result<Instant, Overdue> {
         let (deadline, what) = match self.lock().phase {
-            Phase::Busy { .. } => return Ok(now + patience.idle),
+            Phase::Busy { .. } => return Ok(now + patience.idle.max(LOOK_AGAIN_MIN)),
             Phase::Idle { since } => (since + patience.idle, Overdue::Idle),
             Phase::Head { since } => (since + patience.head, Overdue::Head),
         };
@@ -170,6 +173,15 @@ mod tests {
         assert!(!presence.is_between_requests(), "not flushed yet");
         presence.flushed();
         assert!(presence.is_between_requests());
+    }
+
+    #[test]
+    fn the_next_look_is_never_now() {
+        let (presence, now) = (Presence::new(), Instant::now());
+        let none = Patience { head: Duration::ZERO, idle: Duration::ZERO };
+        assert_eq!(presence.overdue(now, none), Err(Overdue::Idle));
+        presence.begin();
+        assert!(presence.overdue(now, none).is_ok_and(|at| at > now));
     }
 
     #[test]
