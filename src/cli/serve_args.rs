@@ -291,14 +291,20 @@ fn unlimited_if_zero(bytes: u64) -> u64 {
 fn token(file: Option<&Path>, known: &Known<'_>) -> Result<Option<Secret>, String> {
     let text = match file {
         Some(path) => {
-            let text = fs::read_to_string(path)
+            let bytes = fs::read(path)
                 .map_err(|error| format!("the token file {} cannot be read: {error}", path.display()))?;
+            let text = String::from_utf8_lossy(&bytes);
             Some(text.lines().next().unwrap_or_default().trim().to_owned())
         }
         None => known.text("BOXD_AUTH_TOKEN").map(|value| value.to_string_lossy().trim().to_owned()),
     };
     match text {
         Some(text) if text.is_empty() => Err("the auth token is empty".to_owned()),
+        // No request could ever carry it, or not in every place where a token is looked for.
+        Some(text) if !text.bytes().all(|b| b.is_ascii_graphic()) => {
+            let hint = if text.starts_with('\u{feff}') { "; it begins with a byte order mark" } else { "" };
+            Err(format!("the auth token must consist of visible ASCII characters{hint}"))
+        }
         text => Ok(text.map(Secret::new)),
     }
 }

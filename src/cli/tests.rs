@@ -84,6 +84,30 @@ fn a_token_is_read_and_never_printed() {
 }
 
 #[test]
+fn a_token_that_no_request_could_carry_is_refused() {
+    let dir = std::env::temp_dir().join(format!("boxd-token-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let read = |content: &[u8]| {
+        let file = dir.join("token");
+        std::fs::write(&file, content).unwrap();
+        run(&["--auth-token-file", file.to_str().unwrap()], &[])
+    };
+    for good in [&b"t0ken~"[..], b"t0ken~\r\nsecond line\n", b" \tt0ken~ \n"] {
+        let Ok(Action::Serve(config)) = read(good) else { panic!("{good:?}") };
+        assert_eq!(config.access.token.as_ref().map(crate::config::Secret::expose), Some("t0ken~"));
+    }
+    for bad in
+        [&b"\xef\xbb\xbft0ken\n"[..], "tök".as_bytes(), b"\xff\xfet\0", b"to ken", b"to\x07", b"", b"\nx"]
+    {
+        let text = read(bad).unwrap_err().to_string();
+        assert!(text.starts_with("the auth token ") && !text.contains('\n'), "{text:?}");
+    }
+    assert!(read(b"\xef\xbb\xbft0ken\n").unwrap_err().to_string().contains("byte order mark"));
+    std::fs::remove_dir_all(dir).unwrap();
+    assert!(run(&[], &[("BOXD_AUTH_TOKEN", "schlüssel")]).is_err());
+}
+
+#[test]
 fn a_bad_command_line_is_one_clear_line() {
     #[track_caller]
     fn check(args: &[&str], part: &str) {
