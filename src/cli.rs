@@ -8,7 +8,8 @@ mod units;
 
 use std::ffi::OsString;
 
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::Config;
 use serve_args::ServeArgs;
@@ -52,7 +53,13 @@ pub fn parse(
     args: impl IntoIterator<Item = OsString>,
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Action, BadUsage> {
-    match Cli::try_parse_from(known_spelling(args)) {
+    let is_empty = |name: &std::ffi::OsStr| name.to_str().and_then(env).is_some_and(|value| value.is_empty());
+    // An empty variable counts as not set, as everywhere else in a shell's world.
+    let command = Cli::command().mut_subcommands(|sub| {
+        sub.mut_args(|arg| if arg.get_env().is_some_and(is_empty) { arg.env(Resettable::Reset) } else { arg })
+    });
+    let matches = command.try_get_matches_from(known_spelling(args));
+    match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(Cli { command: Command::Serve(args) }) => {
             args.into_config(env).map(|config| Action::Serve(Box::new(config))).map_err(BadUsage)
         }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 
 use super::units::{duration, positive_duration};
 use crate::config::{
@@ -162,7 +163,7 @@ pub(super) struct ServeArgs {
     log_format: LogFormat,
 
     /// No log line for each request [env: DISABLE_REQUEST_LOGGING=true too]
-    #[arg(long, env = "BOXD_NO_REQUEST_LOG", help_heading = "Daemon")]
+    #[arg(long, env = "BOXD_NO_REQUEST_LOG", value_parser = BoolishValueParser::new(), help_heading = "Daemon")]
     no_request_log: bool,
 
     /// Understood for the known server's sake: boxd sends no telemetry
