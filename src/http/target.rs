@@ -75,23 +75,28 @@ impl Target {
         }
         url
     }
+}
 
-    /// Path and query for a log line: the values of secret parameters are not in it.
-    pub(crate) fn redacted(&self) -> String {
-        let Some(query) = self.query() else { return self.text.clone() };
-        let secret = |key: &str| {
-            let key = decode_form(key).to_ascii_lowercase();
-            ["token", "key", "secret", "password", "auth", "signature"].iter().any(|s| key.contains(s))
-        };
-        let pairs: Vec<String> = query
-            .split('&')
-            .map(|pair| match pair.split_once('=') {
-                Some((key, _)) if secret(key) => format!("{key}=[REDACTED]"),
-                _ => pair.to_owned(),
-            })
-            .collect();
-        format!("{}?{}", self.path(), pairs.join("&"))
+/// A target for a log line, whether it can be served or not: the values of secret parameters are not in it, wherever in the
+/// text they stand.
+pub(crate) fn redacted(text: &str) -> String {
+    let is_secret = |key: &str| {
+        let key = decode_form(key).to_ascii_lowercase();
+        ["token", "key", "secret", "password", "auth", "signature"].iter().any(|s| key.contains(s))
+    };
+    let mut out = String::with_capacity(text.len());
+    for part in text.split_inclusive(['?', '&', ';', '#']) {
+        let pair = part.trim_end_matches(['?', '&', ';', '#']);
+        match pair.match_indices('=').map(|(at, _)| &pair[..at]).find(|key| is_secret(key)) {
+            Some(key) => {
+                out.push_str(key);
+                out.push_str("=[REDACTED]");
+                out.push_str(&part[pair.len()..]);
+            }
+            None => out.push_str(part),
+        }
     }
+    out
 }
 
 /// Decodes a path segment; bytes that are not UTF-8 become U+FFFD.
@@ -186,9 +191,21 @@ mod tests {
 
     #[test]
     fn secrets_do_not_reach_the_log() {
-        let target = Target::parse("/process/x/logs/stream?token=abc&cursor=1&api_key=z").unwrap();
-        assert_eq!(target.redacted(), "/process/x/logs/stream?token=[REDACTED]&cursor=1&api_key=[REDACTED]");
-        assert_eq!(Target::parse("/a").unwrap().redacted(), "/a");
+        #[track_caller]
+        fn check(target: &str, expect: &str) {
+            assert_eq!(redacted(target), expect);
+        }
+        check(
+            "/process/x/logs/stream?token=abc&cursor=1&api_key=z",
+            "/process/x/logs/stream?token=[REDACTED]&cursor=1&api_key=[REDACTED]",
+        );
+        check("/process/%zz?token=abc", "/process/%zz?token=[REDACTED]");
+        check("/a?b=?%74oken=abc=d&c", "/a?b=?%74oken=[REDACTED]&c");
+        check("/process&token=abc", "/process&token=[REDACTED]");
+        check("/a?x=1%26token=abc", "/a?x=1%26token=[REDACTED]");
+        check("token=abc", "token=[REDACTED]");
+        check("/a?b=1&", "/a?b=1&");
+        check("/a", "/a");
     }
 
     proptest! {

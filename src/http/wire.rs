@@ -18,7 +18,7 @@ use super::middleware::QueryToken;
 use super::refusal::Refusal;
 use super::request_log::RequestLine;
 use super::respond;
-use super::target::Target;
+use super::target::{self, Target};
 
 /// A request body of a method whose endpoints read none is read to here and dropped.
 const UNWANTED_BODY_BYTES_MAX: u64 = 64 * 1024;
@@ -48,7 +48,7 @@ impl Application {
         let response = unwound.unwrap_or_else(|_| refused(&Refusal::Panic));
         let (mut response, content) = to_hyper(response).await;
         let line = self.logs_requests.then(|| {
-            let target = Target::parse(&target).map_or(target, |target| target.redacted());
+            let target = target::redacted(&target);
             let is_streamed = matches!(content, Content::Pulled(_));
             RequestLine::new(&method, target, response.status().as_u16(), began, is_streamed)
         });
@@ -89,8 +89,7 @@ async fn to_tide(request: hyper::Request<Incoming>, client: Client) -> Result<ti
         _ => "/",
     };
     let target = Target::parse(text).map_err(Refusal::Target)?;
-    let url =
-        Url::parse(&target.routing_url()).map_err(|_| Refusal::Target(super::target::BadTarget::Form))?;
+    let url = Url::parse(&target.routing_url()).map_err(|_| Refusal::Target(target::BadTarget::Form))?;
     // A method that tide has no name for is on no route: TRACE stands for all of them.
     let method: Method = parts.method.as_str().parse().unwrap_or(Method::Trace);
     let mut request = tide::http::Request::new(method, url);
