@@ -18,6 +18,7 @@ mod middleware;
 mod negotiate;
 mod piece;
 mod presence;
+mod read_ahead;
 mod refusal;
 mod request;
 mod request_log;

@@ -51,9 +51,8 @@ impl AsyncBufRead for RequestBody {
         let this = self.get_mut();
         while this.chunk.is_empty() && !this.is_done {
             match Pin::new(&mut this.incoming).poll_frame(cx) {
-                // A client that closes its side inside a body has cut it.
                 Poll::Pending => {
-                    this.presence.watch();
+                    this.presence.await_body();
                     return Poll::Pending;
                 }
                 Poll::Ready(None) => {

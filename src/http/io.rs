@@ -1,7 +1,7 @@
 //! `Io`: a socket as hyper reads and writes it.
 //!
-//! It adds two things: an end of input is hidden while a short request is in work (`Presence`), and the bare status lines
-//! with which hyper refuses a malformed head are given the body that every other error has.
+//! It adds three things: an end of input is hidden while a short request is in work (`Presence`), what was read ahead of
+//! hyper comes first (`ReadAhead`), and the bare status lines with which hyper refuses a malformed head are given the body that every other error has.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
 use super::presence::Presence;
+use super::read_ahead::ReadAhead;
 use super::refusal::raw_answer;
 
 /// Bytes taken from the socket by one call.
@@ -26,6 +27,7 @@ const READ_BYTES: usize = 16 * 1024;
 pub(crate) struct Io {
     socket: Arc<Async<TcpStream>>,
     presence: Arc<Presence>,
+    ahead: Arc<ReadAhead>,
     instead: Option<Instead>,
 }
 
@@ -40,8 +42,35 @@ struct Instead {
 
 impl Io {
     /// Takes over an accepted socket.
-    pub(crate) fn new(socket: Arc<Async<TcpStream>>, presence: Arc<Presence>) -> Self {
-        Self { socket, presence, instead: None }
+    pub(crate) fn new(socket: Arc<Async<TcpStream>>, presence: Arc<Presence>, ahead: Arc<ReadAhead>) -> Self {
+        Self { socket, presence, ahead, instead: None }
+    }
+
+    fn poll_receive(&self, cx: &mut Context<'_>, buf: &mut ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let mut space = [MaybeUninit::<u8>::uninit(); READ_BYTES];
+        let len = buf.remaining().min(READ_BYTES);
+        let kept = self.ahead.take(len);
+        if !kept.is_empty() {
+            self.presence.received();
+            buf.put_slice(&kept);
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            match rustix::net::recv(&*self.socket, &mut space[..len], RecvFlags::empty()) {
+                Ok(((bytes, _), _)) => {
+                    if !bytes.is_empty() {
+                        self.presence.received();
+                    } else if len > 0 && self.presence.hides_end(cx) {
+                        return Poll::Pending;
+                    }
+                    buf.put_slice(bytes);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => ready!(self.socket.poll_readable(cx))?,
+                Err(e) => return Poll::Ready(Err(e.into())),
+            }
+        }
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
@@ -73,25 +102,9 @@ impl hyper::rt::Read for Io {
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let mut space = [MaybeUninit::<u8>::uninit(); READ_BYTES];
-        let len = buf.remaining().min(READ_BYTES);
-        loop {
-            match rustix::net::recv(&*this.socket, &mut space[..len], RecvFlags::empty()) {
-                Ok(((bytes, _), _)) => {
-                    if !bytes.is_empty() {
-                        this.presence.received();
-                    } else if len > 0 && this.presence.hides_end(cx) {
-                        return Poll::Pending;
-                    }
-                    buf.put_slice(bytes);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => ready!(this.socket.poll_readable(cx))?,
-                Err(e) => return Poll::Ready(Err(e.into())),
-            }
-        }
+        let read = self.poll_receive(cx, &mut buf);
+        self.ahead.read_by_hyper(read.is_pending());
+        read
     }
 }
 

@@ -26,6 +26,8 @@ struct Inner {
     phase: Phase,
     /// The request in work gets its answer even if the client has closed its side.
     owes_answer: bool,
+    /// The request in work is not worth going on with when its client has left.
+    is_watched: bool,
     /// The reader that was not told of the end of input.
     waiting: Option<Waker>,
 }
@@ -59,7 +61,7 @@ impl Presence {
     /// A connection that was opened now.
     pub(crate) fn new() -> Self {
         let phase = Phase::Idle { since: Instant::now() };
-        Self { inner: Mutex::new(Inner { phase, owes_answer: false, waiting: None }) }
+        Self { inner: Mutex::new(Inner { phase, owes_answer: false, is_watched: false, waiting: None }) }
     }
 
     /// Bytes came in.
@@ -75,11 +77,24 @@ impl Presence {
         let mut inner = self.lock();
         inner.phase = Phase::Busy { is_answered: false };
         inner.owes_answer = true;
+        inner.is_watched = false;
     }
 
-    /// The request waits for something: a client that has left is noticed from now on.
-    pub(crate) fn watch(&self) {
+    /// The request waits for its body: a client that closes its side inside it has cut it.
+    pub(crate) fn await_body(&self) {
         self.show_end();
+    }
+
+    /// The request was read and waits for something: a client that has left is noticed from now on.
+    pub(crate) fn watch(&self) {
+        self.lock().is_watched = true;
+        self.show_end();
+    }
+
+    /// Whether the request in work is dropped when its client leaves, whatever else the client has sent.
+    pub(crate) fn is_watched(&self) -> bool {
+        let inner = self.lock();
+        inner.is_watched && matches!(inner.phase, Phase::Busy { is_answered: false })
     }
 
     /// The body of the request in work has come to its end, after an end of input in it would have been noticed.

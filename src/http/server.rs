@@ -22,6 +22,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use super::context::{self, Client};
 use super::io::Io;
 use super::presence::{Overdue, Patience, Presence};
+use super::read_ahead::ReadAhead;
 use super::refusal::raw_answer;
 use super::wire::Application;
 use crate::config::{Listen, RequestLimits};
@@ -181,6 +182,7 @@ impl Server {
         let _counted = Counted::new(&self.open);
         let socket = Arc::new(socket);
         let presence = Arc::new(Presence::new());
+        let ahead = Arc::new(ReadAhead::default());
         let client = Client { on_loopback, presence: presence.clone() };
         let application = self.application.clone();
         let service = service_fn(move |request| {
@@ -193,7 +195,7 @@ impl Server {
             .max_buf_size(HEAD_BYTES_MAX)
             .max_header_size(HEAD_BYTES_MAX)
             .max_headers(HEADERS_MAX)
-            .serve_connection(Io::new(socket.clone(), presence.clone()), service);
+            .serve_connection(Io::new(socket.clone(), presence.clone(), ahead.clone()), service);
         let mut connection = pin!(connection);
         let mut stop = Some(self.shutdown.listen());
         let mut clock = Clock::new(self.patience);
@@ -202,7 +204,10 @@ impl Server {
                 stop = None;
                 connection.as_mut().graceful_shutdown();
             }
-            if connection.as_mut().poll(cx).is_ready() {
+            ahead.begin_turn();
+            if connection.as_mut().poll(cx).is_ready()
+                || (presence.is_watched() && ahead.finds_end(cx, &socket))
+            {
                 return Poll::Ready(());
             }
             match clock.poll(cx, &presence) {
