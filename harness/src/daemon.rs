@@ -4,7 +4,7 @@
 //! server which writes local times is found out. Readiness is the line on stderr that says where it listens.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     fs,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
@@ -34,6 +34,8 @@ pub struct Daemon {
     /// What it wrote to stderr so far.
     log: Arc<Mutex<String>>,
     exited: mpsc::Receiver<std::io::Result<ExitStatus>>,
+    /// What came out of `exited` before it was asked to end for good.
+    ended: RefCell<Option<std::io::Result<ExitStatus>>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -70,6 +72,7 @@ impl Daemon {
             asked_to_end: Cell::new(false),
             log,
             exited,
+            ended: RefCell::new(None),
             threads,
         };
         match becomes_ready.recv_timeout(START_WITHIN) {
@@ -96,12 +99,18 @@ impl Daemon {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Asks it to end, by SIGTERM; only the first time.
-    pub fn terminate(&self) {
-        if !self.asked_to_end.replace(true) {
-            // One that has ended already is found out by `stop`, which looks at how.
-            let _sent: bool = kill_process(self.pid, Signal::TERM).is_ok();
-        }
+    /// Asks it to end, by SIGTERM.
+    pub fn signal(&self) {
+        self.asked_to_end.set(true);
+        // One that has ended already is found out by `stop`, which looks at how.
+        let _sent: bool = kill_process(self.pid, Signal::TERM).is_ok();
+    }
+
+    /// Waits for its end; whether it came in time.
+    pub fn ends_within(&self, time: Duration) -> bool {
+        let Ok(ended) = self.exited.recv_timeout(time) else { return false };
+        *self.ended.borrow_mut() = Some(ended);
+        true
     }
 
     /// Asks it to end, unless a case has done so, and waits.
@@ -109,8 +118,11 @@ impl Daemon {
     /// # Errors
     /// A sentence when it doesn't end in time, or not with exit code 0.
     pub fn stop(mut self) -> Result<(), String> {
-        self.terminate();
-        match self.exited.recv_timeout(STOP_WITHIN) {
+        if !self.asked_to_end.get() {
+            self.signal();
+        }
+        let ended = self.ended.take().map_or_else(|| self.exited.recv_timeout(STOP_WITHIN), Ok);
+        match ended {
             Ok(Ok(status)) if status.success() => {}
             Ok(Ok(status)) => {
                 return Err(format!("after SIGTERM the daemon ended with {status}, expected: exit code 0"));

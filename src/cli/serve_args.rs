@@ -146,7 +146,7 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "BOXD_IDLE_TIMEOUT", value_name = "TIME", value_parser = positive_duration, default_value = "120s", help_heading = "Limits")]
     idle_timeout: Duration,
 
-    /// Time that open requests get to end after SIGTERM; 0 for none
+    /// Time that open requests get to end after SIGTERM, unless a second one comes; 0 for none
     #[arg(long, env = "BOXD_DRAIN_TIMEOUT", value_name = "TIME", value_parser = duration, default_value = "10s", help_heading = "Daemon")]
     drain_timeout: Duration,
 

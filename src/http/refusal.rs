@@ -21,6 +21,8 @@ pub(crate) enum Refusal {
     BodyCut(std::io::Error),
     /// The body did not go on.
     BodySlow,
+    /// The body had not come to its end when the daemon began to go away.
+    BodyAtShutdown,
     /// The body is larger than this many bytes.
     BodyTooLarge(u64),
     /// All bodies together are larger than the daemon holds.
@@ -82,7 +84,7 @@ impl Refusal {
             Self::BodySlow => 408,
             Self::BodyTooLarge(_) => 413,
             Self::Panic => 500,
-            Self::Busy => 503,
+            Self::Busy | Self::BodyAtShutdown => 503,
         }
     }
 
@@ -93,6 +95,7 @@ impl Refusal {
             Self::InvalidBody(error) => format!("invalid request body: {error}"),
             Self::BodyCut(error) => format!("request body could not be read: {error}"),
             Self::BodySlow => "request body took too long".to_owned(),
+            Self::BodyAtShutdown => "the server is shutting down; try again".to_owned(),
             Self::BodyTooLarge(max) => format!("http: request body too large (more than {max} bytes)"),
             Self::Busy => "too many request bodies at once; try again".to_owned(),
             Self::NoSuchProcess => "process not found".to_owned(),
@@ -151,15 +154,17 @@ pub(crate) fn raw_answer(status: u16) -> Vec<u8> {
         408 => ("Request Timeout", "request header took too long"),
         414 => ("URI Too Long", "request target too long"),
         431 => ("Request Header Fields Too Large", "request header too large"),
+        503 => ("Service Unavailable", "the server is shutting down; try again"),
         505 => ("HTTP Version Not Supported", "HTTP version not supported"),
         501 => ("Not Implemented", "not implemented"),
         _ => ("Bad Request", "malformed request"),
     };
     let status = if reason == "Bad Request" { 400 } else { status };
     let body = json::to_vec(&ErrorResponse { error: text.to_owned() });
+    let retry = if status == 503 { "Retry-After: 1\r\n" } else { "" };
     let head = format!(
         "HTTP/1.1 {status} {reason}\r\nContent-Type: application/json; charset=utf-8\r\n\
-         X-Content-Type-Options: nosniff\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+         X-Content-Type-Options: nosniff\r\nContent-Length: {}\r\n{retry}Connection: close\r\n\r\n",
         body.len()
     );
     [head.into_bytes(), body].concat()

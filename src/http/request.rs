@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_io::Timer;
+use event_listener::EventListener;
 use futures_lite::{AsyncReadExt, FutureExt};
 use tide::Request;
 use tide::http::headers::HeaderName;
@@ -67,6 +68,7 @@ pub(crate) async fn body(request: &mut Request<Context>, max: u64) -> Result<Rec
         return Err(Refusal::BodyTooLarge(max));
     }
     let mut reader = request.take_body().into_reader();
+    let mut patience = BodyPatience::new(&context);
     let mut room = BodyRoom::new(context.clone());
     let mut bytes = Vec::new();
     loop {
@@ -75,7 +77,7 @@ pub(crate) async fn body(request: &mut Request<Context>, max: u64) -> Result<Rec
         let step =
             READ_BYTES.min(usize::try_from(announced.unwrap_or(u64::MAX)).unwrap_or(READ_BYTES).max(1));
         bytes.resize(filled + step, 0);
-        let read = or_slow(reader.read(&mut bytes[filled..]), context.limits.body_timeout).await?;
+        let read = patience.read(reader.read(&mut bytes[filled..])).await?;
         bytes.truncate(filled + read);
         if read == 0 {
             return Ok(Received { bytes, _room: room });
@@ -89,14 +91,33 @@ pub(crate) async fn body(request: &mut Request<Context>, max: u64) -> Result<Rec
     }
 }
 
-async fn or_slow(
-    read: impl Future<Output = std::io::Result<usize>>,
-    patience: Duration,
-) -> Result<usize, Refusal> {
-    let read = async { read.await.map_err(Refusal::BodyCut) };
-    let slow = async {
-        Timer::after(patience).await;
-        Err(Refusal::BodySlow)
-    };
-    read.or(slow).await
+/// How long the next bytes of a body are waited for: until the time is up, or the daemon goes away.
+#[derive(Debug)]
+pub(crate) struct BodyPatience {
+    timeout: Duration,
+    shutdown: EventListener,
+}
+
+impl BodyPatience {
+    /// For one body.
+    pub(crate) fn new(context: &Context) -> Self {
+        Self { timeout: context.limits.body_timeout, shutdown: context.shutdown.listen() }
+    }
+
+    /// Waits for one read. What has come is read in any case.
+    pub(crate) async fn read(
+        &mut self,
+        read: impl Future<Output = std::io::Result<usize>>,
+    ) -> Result<usize, Refusal> {
+        let read = async { read.await.map_err(Refusal::BodyCut) };
+        let slow = async {
+            Timer::after(self.timeout).await;
+            Err(Refusal::BodySlow)
+        };
+        let going_away = async {
+            (&mut self.shutdown).await;
+            Err(Refusal::BodyAtShutdown)
+        };
+        read.or(slow).or(going_away).await
+    }
 }

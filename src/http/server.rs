@@ -1,7 +1,7 @@
 //! Listening, connections, and going away.
 //!
-//! On shutdown the listeners close, streams end with a word, idle connections close at once and busy ones after their
-//! answer; what is left when the time is up is cut.
+//! On shutdown the listeners close, streams end with a word, connections without a whole request close at once and busy ones
+//! after their answer; what is left when the time is up is cut.
 
 use std::future::poll_fn;
 use std::io;
@@ -153,7 +153,7 @@ impl Server {
         let all_closed = async {
             loop {
                 let closed = self.open.closed.listen();
-                if self.open.count.load(Ordering::SeqCst) == 0 {
+                if self.open_connections() == 0 {
                     return;
                 }
                 closed.await;
@@ -163,6 +163,11 @@ impl Server {
             Timer::after(timeout).await;
         };
         all_closed.or(time_up).await;
+        self.open_connections()
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open_connections(&self) -> usize {
         self.open.count.load(Ordering::SeqCst)
     }
 
@@ -208,6 +213,13 @@ impl Server {
             if connection.as_mut().poll(cx).is_ready()
                 || (presence.is_watched() && ahead.finds_end(cx, &socket))
             {
+                return Poll::Ready(());
+            }
+            if stop.is_none() && presence.is_between_requests() {
+                // No request has begun: a head that is half there is not waited for.
+                if presence.is_in_head() {
+                    rustix::io::write(&*socket, &raw_answer(503)).ok();
+                }
                 return Poll::Ready(());
             }
             match clock.poll(cx, &presence) {

@@ -16,6 +16,7 @@ use super::body::{Content, PulledSlot, RequestBody, ResponseBody};
 use super::context::{Client, Context};
 use super::middleware::QueryToken;
 use super::refusal::Refusal;
+use super::request::BodyPatience;
 use super::request_log::RequestLine;
 use super::respond;
 use super::target::{self, Target};
@@ -61,7 +62,7 @@ impl Application {
     }
 
     async fn respond(&self, request: hyper::Request<Incoming>, client: Client) -> Response {
-        match to_tide(request, client).await {
+        match to_tide(request, client, self.server.state()).await {
             Ok(request) => {
                 let response: Result<Response, _> = self.server.respond(request).await;
                 response.unwrap_or_else(|_| refused(&Refusal::Panic))
@@ -78,7 +79,11 @@ fn refused(refusal: &Refusal) -> Response {
 }
 
 /// Makes tide's request of hyper's. The body is handed on unread for the methods whose endpoints read one.
-async fn to_tide(request: hyper::Request<Incoming>, client: Client) -> Result<tide::http::Request, Refusal> {
+async fn to_tide(
+    request: hyper::Request<Incoming>,
+    client: Client,
+    context: &Context,
+) -> Result<tide::http::Request, Refusal> {
     let (parts, incoming) = request.into_parts();
     let hosts = parts.headers.get_all(HOST).iter().count();
     if hosts > 1 || (hosts == 0 && parts.version == hyper::Version::HTTP_11) {
@@ -100,7 +105,7 @@ async fn to_tide(request: hyper::Request<Incoming>, client: Client) -> Result<ti
             request.set_body(Body::from_reader(reader, None));
             restore_content_type(&parts.headers, &mut request);
         } else {
-            drop_body(reader).await?;
+            drop_body(reader, BodyPatience::new(context)).await?;
         }
     }
     if let Some(token) = target.parameter("token") {
@@ -129,11 +134,16 @@ fn restore_content_type(from: &HeaderMap, to: &mut tide::http::Request) {
 }
 
 /// A client that left is only noticed when nothing unread stands before its end of input.
-async fn drop_body(reader: RequestBody) -> Result<(), Refusal> {
-    let mut reader = reader.take(UNWANTED_BODY_BYTES_MAX + 1);
-    let read =
-        futures_lite::io::copy(&mut reader, &mut futures_lite::io::sink()).await.map_err(Refusal::BodyCut)?;
-    if read > UNWANTED_BODY_BYTES_MAX { Err(Refusal::BodyTooLarge(UNWANTED_BODY_BYTES_MAX)) } else { Ok(()) }
+async fn drop_body(mut reader: RequestBody, mut patience: BodyPatience) -> Result<(), Refusal> {
+    let mut dropped = 0;
+    while dropped <= UNWANTED_BODY_BYTES_MAX {
+        let mut space = [0; 4096];
+        match patience.read(reader.read(&mut space)).await? {
+            0 => return Ok(()),
+            read => dropped += read as u64,
+        }
+    }
+    Err(Refusal::BodyTooLarge(UNWANTED_BODY_BYTES_MAX))
 }
 
 /// Takes an answer of tide's apart. The headers come first: taking the body invents a content type.

@@ -11,14 +11,16 @@ pub(crate) fn title(step: &Step) -> String {
         Action::Send(send) => send_title(send),
         Action::Raw(raw) => {
             let close = if raw.half_close { ", then half-closed" } else { "" };
-            format!("raw bytes{close}")
+            let open = raw.open.as_ref().map(|name| format!(", open as {name}")).unwrap_or_default();
+            format!("raw bytes{close}{open}")
         }
         Action::Poll { plan, until } => format!("poll {} {} until {until}", plan.method, plan.target),
         Action::Await { stream, until } => format!("await {stream} until {until}"),
         Action::Finish { stream } => format!("read {stream} to its end"),
         Action::Disconnect { stream, reset: false } => format!("close {stream}"),
         Action::Disconnect { stream, reset: true } => format!("reset {stream}"),
-        Action::Terminate => "SIGTERM to the daemon".to_owned(),
+        Action::Terminate { ends: false } => "SIGTERM to the daemon".to_owned(),
+        Action::Terminate { ends: true } => "SIGTERM to the daemon, which ends".to_owned(),
         Action::Join { background } => format!("answer of {background}"),
     }
 }

@@ -26,7 +26,7 @@ impl Run<'_> {
             Action::Await { stream, until } => self.wait(stream, until, step, &mut outcome),
             Action::Finish { stream } => self.finish(stream, step, &mut outcome),
             Action::Disconnect { stream, reset } => self.disconnect(stream, *reset, step, &mut outcome),
-            Action::Terminate => self.terminate(),
+            Action::Terminate { ends } => self.terminate(*ends, step),
             Action::Join { background } => self.join(background, step, &mut outcome),
         };
         outcome.stop = done.err();
@@ -131,6 +131,12 @@ impl Run<'_> {
             connection.close_sending().map_err(sentence)?;
         }
         let requests: Vec<_> = sent.lines().filter_map(request_line).collect();
+        if let Some(name) = &raw.open {
+            let (method, target) = requests.first().copied().unwrap_or(("GET", "/"));
+            let conversation = Conversation::on(connection, Asked::new(method, target, None), deadline);
+            self.streams.insert(name.clone(), OpenStream { conversation, ordered: false, resumes: None });
+            return Ok(());
+        }
         for number in 0..raw.answers {
             let (method, target) = requests.get(number).copied().unwrap_or(("GET", "/"));
             let asked = Asked::new(method, target, None);
@@ -237,9 +243,12 @@ impl Run<'_> {
         self.show(&answer.map_err(sentence)?, step, (false, None), outcome)
     }
 
-    fn terminate(&self) -> Result<(), String> {
+    fn terminate(&self, ends: bool, step: &Step) -> Result<(), String> {
         let daemon = self.daemon.ok_or_else(|| "only the harness's own daemon can be ended".to_owned())?;
-        daemon.terminate();
+        daemon.signal();
+        if ends && !daemon.ends_within(step.within) {
+            return Err(format!("the daemon didn't end within {} ms after SIGTERM", step.within.as_millis()));
+        }
         Ok(())
     }
 
