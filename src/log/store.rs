@@ -87,6 +87,12 @@ impl Log {
         lock(&self.writers[stream as usize]).set_busy(pipe);
     }
 
+    /// Whether a stream has a pipe of its own inside the kernel.
+    #[cfg(test)]
+    pub(in crate::log) fn is_busy(&self, stream: OutputStream) -> bool {
+        lock(&self.writers[stream as usize]).is_busy()
+    }
+
     /// Says that a run ended where the streams stand now, and that another follows.
     pub(crate) fn end_run(&self, run: u32, attempt: u32, exit_code: i32, delay_ms: u64) {
         lock(&self.account).end_run(run, attempt, exit_code, delay_ms);
@@ -106,6 +112,9 @@ impl Log {
 
     /// Closes the files: nobody holds the pipes any more. Readers open them again.
     pub(crate) fn close(&self) {
+        for writer in &self.writers {
+            lock(writer).close();
+        }
         lock(&self.books).order_file.close();
         let account = lock(&self.account);
         for segment in account.stdout.segments().chain(account.stderr.segments()) {

@@ -46,6 +46,12 @@ impl Bench {
         }
     }
 
+    /// Nobody writes to a stream any more: what its pipe holds is taken, and then its end.
+    fn hang_up(&mut self, stream: OutputStream) {
+        self.write[stream as usize] = File::open("/dev/null").unwrap();
+        while self.log.take(stream, &self.read[stream as usize], 1 << 20).unwrap() != Taken::End {}
+    }
+
     fn files(&self) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(&self.folder)
             .unwrap()
@@ -145,6 +151,24 @@ fn a_follower_sleeps_until_a_byte_comes() {
     bench.put(Stderr, b"x");
     let item = waiting.join().unwrap();
     assert!(matches!(item, Some(Ok(Item::Output(Output { stream: Stderr, is_end: true, .. })))), "{item:?}");
+}
+
+#[test]
+fn a_stream_that_is_over_or_calm_keeps_no_pipe_of_its_own() {
+    let mut bench = Bench::new(1 << 20, 1 << 30);
+    for stream in OutputStream::BOTH {
+        bench.put(stream, b"first");
+        bench.log.set_busy(stream, &bench.read[stream as usize]);
+        bench.put(stream, &[b'a'; 8192]);
+        assert!(bench.log.is_busy(stream));
+    }
+    bench.hang_up(Stdout);
+    assert!(!bench.log.is_busy(Stdout));
+    for _ in 0..16 {
+        bench.put(Stderr, b"now and then\n");
+    }
+    assert!(!bench.log.is_busy(Stderr));
+    assert_eq!(bench.log.ends(), Offsets { stdout: 8197, stderr: 5 + 8192 + 16 * 13 });
 }
 
 #[test]

@@ -27,6 +27,12 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The size of a segment in memory.
 const MEMORY_SEGMENT_BYTES: u64 = 128 * 1024;
 
+/// A busy stream whose pipe ran dry so often in a row, with little moved in between, is busy no more.
+const CALM_TURNS: u32 = 16;
+
+/// What counts as little: a new pipe's capacity.
+const CALM_BYTES: usize = 64 * 1024;
+
 /// The buffer of the way without splice.
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -52,8 +58,12 @@ pub(crate) struct Writer {
     parts: u32,
     /// The file system cannot splice; found out once.
     by_hand: bool,
-    /// A busy stream has one. It is empty but while bytes are moved.
+    /// A busy stream has one. It is empty but while bytes are moved, and goes when the stream is calm or at its end.
     staging: Option<Staging>,
+    /// Bytes moved through the staging since the pipe ran dry.
+    turn_bytes: usize,
+    /// How often in a row the pipe ran dry after little.
+    calm_turns: u32,
 }
 
 #[derive(Debug)]
@@ -77,16 +87,30 @@ impl Writer {
             parts: 0,
             by_hand: false,
             staging: None,
+            turn_bytes: 0,
+            calm_turns: 0,
         }
     }
 
     /// The command writes more than its pipe holds: from now on its bytes are moved in larger lots.
     pub(crate) fn set_busy(&mut self, pipe: &OwnedFd) {
         pipe::grow(pipe);
-        if self.staging.is_none() {
+        if self.staging.is_none() && !self.by_hand {
             // Without one the bytes go the direct way.
             self.staging = Staging::new().ok();
+            self.calm_turns = 0;
         }
+    }
+
+    /// Nobody holds the pipe any more.
+    pub(crate) fn close(&mut self) {
+        self.staging = None;
+    }
+
+    /// Whether its bytes are moved in larger lots.
+    #[cfg(test)]
+    pub(crate) fn is_busy(&self) -> bool {
+        self.staging.is_some()
     }
 
     /// How many files were made so far. The newest has the number before it.
@@ -113,14 +137,24 @@ impl Writer {
                 if let Ok(Taken::Bytes(n)) = taken {
                     self.empty(dir, &staging, n, put);
                 }
-                self.staging = Some(staging);
+                self.staging = self.is_still_busy(&taken).then_some(staging);
                 taken
             }
-            staging => {
-                self.staging = staging;
-                self.take_some(dir, from, max, put)
-            }
+            _ => self.take_some(dir, from, max, put),
         }
+    }
+
+    /// Whether the staging is worth its two descriptors after this.
+    fn is_still_busy(&mut self, taken: &io::Result<Taken>) -> bool {
+        match taken {
+            Ok(Taken::Bytes(n)) => self.turn_bytes += n,
+            Ok(Taken::Empty) => {
+                let is_calm = std::mem::take(&mut self.turn_bytes) < CALM_BYTES;
+                self.calm_turns = if is_calm { self.calm_turns + 1 } else { 0 };
+            }
+            Ok(Taken::End) | Err(_) => return false,
+        }
+        self.calm_turns < CALM_TURNS
     }
 
     /// Stores everything that a staging holds.
