@@ -58,7 +58,7 @@ pub(crate) struct Follower {
     held: [Vec<u8>; 2],
     limit: Option<Offsets>,
     hint: Hint,
-    attached: Option<Attachment>,
+    attached: Attachment,
     /// The segment read last and its open file, for each stream.
     open: [Option<(Arc<Segment>, Arc<File>)>; 2],
     listener: Option<EventListener>,
@@ -85,26 +85,26 @@ impl Follower {
     /// Follows a log from a position until the process is over. Retention spares what it has yet to read. Of a process
     /// that is over already it gives everything that is there, what its descendants wrote later included.
     pub(crate) fn attach(log: Arc<Log>, from: Position) -> Self {
-        let attached = Attachment::new(log.clone(), from.offsets);
+        let attached = Attachment::new(log.clone(), from.offsets, true);
         let limit = log.sealed().map(|_| log.ends());
-        let mut follower = Self::bare(log, from, limit);
-        follower.attached = Some(attached);
-        follower
+        Self::new(log, from, limit, attached)
     }
 
-    /// Reads what stands between a position and `until`; retention does not wait for it.
+    /// Reads what stands between a position and `until`; retention does not wait for it, but that the process is forgotten
+    /// takes nothing away from it.
     pub(crate) fn read(log: Arc<Log>, from: Position, until: Offsets) -> Self {
-        Self::bare(log, from, Some(until))
+        let attached = Attachment::new(log.clone(), from.offsets, false);
+        Self::new(log, from, Some(until), attached)
     }
 
-    fn bare(log: Arc<Log>, position: Position, limit: Option<Offsets>) -> Self {
+    fn new(log: Arc<Log>, position: Position, limit: Option<Offsets>, attached: Attachment) -> Self {
         Self {
             log,
             position,
             held: [Vec::new(), Vec::new()],
             limit,
             hint: Hint::default(),
-            attached: None,
+            attached,
             open: [None, None],
             listener: None,
             cold_read: None,
@@ -145,9 +145,7 @@ impl Follower {
     }
 
     fn report(&self) {
-        if let Some(attached) = &self.attached {
-            attached.moved(self.position().offsets);
-        }
+        self.attached.moved(self.position().offsets);
     }
 
     /// A buffer with what is held back of the stream.

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// A file of log bytes. The byte at stream offset `o` stands at file offset `o - base`.
@@ -16,25 +17,32 @@ pub(crate) struct Segment {
     path: Option<PathBuf>,
     /// Guards the handle only; never held while reading or writing.
     handle: Mutex<Handle>,
+    /// It was taken out of the account for good. Set under the account's lock.
+    is_given_up: AtomicBool,
 }
 
 #[derive(Debug)]
 enum Handle {
     /// The stream is still written to, or the file has no name to open it by again.
     Kept(Arc<File>),
-    /// Opened again by whoever reads, and closed with the last reader.
+    /// Opened again by its name by whoever reads, and closed with the last reader.
     Lent(Weak<File>),
 }
 
 impl Segment {
     /// A segment on disk whose first byte has the stream offset `base`.
     pub(crate) fn on_disk(base: u64, path: PathBuf, file: File) -> Arc<Self> {
-        Arc::new(Self { base, path: Some(path), handle: Mutex::new(Handle::Kept(Arc::new(file))) })
+        Self::new(base, Some(path), file)
     }
 
     /// A segment in memory.
     pub(crate) fn in_memory(base: u64, file: File) -> Arc<Self> {
-        Arc::new(Self { base, path: None, handle: Mutex::new(Handle::Kept(Arc::new(file))) })
+        Self::new(base, None, file)
+    }
+
+    fn new(base: u64, path: Option<PathBuf>, file: File) -> Arc<Self> {
+        let handle = Mutex::new(Handle::Kept(Arc::new(file)));
+        Arc::new(Self { base, path, handle, is_given_up: AtomicBool::new(false) })
     }
 
     /// The stream offset of the file's first byte.
@@ -56,7 +64,7 @@ impl Segment {
                 if let Some(file) = file.upgrade() {
                     return Ok(file);
                 }
-                let path = self.path.as_ref().expect("a segment without a path keeps its file");
+                let path = self.path.as_ref().ok_or(io::ErrorKind::NotFound)?;
                 let file = Arc::new(File::options().read(true).write(true).open(path)?);
                 *handle = Handle::Lent(Arc::downgrade(&file));
                 Ok(file)
@@ -66,17 +74,31 @@ impl Segment {
 
     /// Closes the file as soon as nobody reads it: nothing more is written.
     pub(crate) fn close(&self) {
-        if self.is_memory() {
-            return;
+        if !self.is_memory() {
+            self.lend();
         }
+    }
+
+    /// Whether it was taken out of the account: nothing more goes into it.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.is_given_up.load(Ordering::Relaxed)
+    }
+
+    /// Says that it is no longer in the account. `remove` must follow.
+    pub(crate) fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::Relaxed);
+    }
+
+    fn lend(&self) {
         let mut handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
         if let Handle::Kept(file) = &*handle {
             *handle = Handle::Lent(Arc::downgrade(file));
         }
     }
 
-    /// Deletes the file. Who has it open can go on reading.
+    /// Deletes the file. Who has it open can go on reading; a writer that is quiet keeps nothing alive.
     pub(crate) fn remove(&self) {
+        self.lend();
         if let Some(path) = &self.path {
             // Already gone is what was wanted; anything else is found by the sweep at the next start.
             std::fs::remove_file(path).ok();
@@ -169,9 +191,18 @@ impl Extents {
         &self.list
     }
 
+    /// Whether some of the segment is stored.
+    pub(crate) fn holds(&self, segment: &Arc<Segment>) -> bool {
+        self.list.iter().rev().any(|e| Arc::ptr_eq(&e.segment, segment))
+    }
+
     /// Gives up the oldest `n` stretches.
     pub(crate) fn give_up(&mut self, n: usize) -> Vec<Extent> {
-        self.list.drain(..n.min(self.list.len())).collect()
+        let freed: Vec<Extent> = self.list.drain(..n.min(self.list.len())).collect();
+        for extent in &freed {
+            extent.segment.give_up();
+        }
+        freed
     }
 
     /// Gives up all stretches of one segment.
@@ -191,7 +222,9 @@ impl Extents {
         while in_memory > keep && at + 1 < self.list.len() {
             if self.list[at].segment.is_memory() {
                 in_memory -= self.list[at].len();
-                freed.push(self.list.remove(at));
+                let extent = self.list.remove(at);
+                extent.segment.give_up();
+                freed.push(extent);
             } else {
                 at += 1;
             }

@@ -10,13 +10,13 @@ mod upkeep;
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event_listener::{Event, EventListener};
 
 use super::order_file::OrderFile;
-use super::segment::Segment;
+use super::segment::{Extents, Segment};
 use super::writer::{Piece, Writer};
 use super::{LogDir, Offsets, OutputStream, retention};
 use crate::clock;
@@ -42,6 +42,8 @@ pub(crate) struct Log {
     changed: Event,
     /// Followers have lost their protection: the budget is spent.
     unprotected: AtomicBool,
+    /// The process is forgotten. Set under the account's lock.
+    removed: AtomicBool,
 }
 
 /// What is written beside the bytes.
@@ -65,6 +67,7 @@ impl Log {
             account: Mutex::default(),
             changed: Event::new(),
             unprotected: AtomicBool::new(false),
+            removed: AtomicBool::new(false),
         });
         dir.register(id, Arc::downgrade(&log));
         log
@@ -74,8 +77,14 @@ impl Log {
     ///
     /// Blocks as long as the disk does: only the pump calls it.
     pub(crate) fn take(&self, stream: OutputStream, from: &OwnedFd, max: usize) -> io::Result<Taken> {
-        let taken = lock(&self.writers[stream as usize])
-            .take(&self.dir, from, max, &mut |piece| self.publish(stream, &piece))?;
+        let put = &mut |piece| self.publish(stream, &piece);
+        let mut writer = lock(&self.writers[stream as usize]);
+        let taken = if self.is_removed() {
+            writer.discard(from, max, put)
+        } else {
+            writer.take(&self.dir, from, max, put)
+        }?;
+        drop(writer);
         if let Taken::Bytes(_) = taken {
             self.changed.notify(usize::MAX);
         }
@@ -122,17 +131,18 @@ impl Log {
         }
     }
 
-    /// Deletes the files. Followers that are reading go on to the end.
+    /// Forgets the process: its files are deleted, and what its descendants write from now on is kept nowhere. What a
+    /// reader that is making progress has yet to read goes when that reader does, or when the budget is spent.
     pub(crate) fn remove(&self) {
-        if self.ends().total() == 0 {
-            return;
-        }
         {
             let account = lock(&self.account);
-            for segment in account.stdout.segments().chain(account.stderr.segments()) {
-                segment.remove();
+            self.removed.store(true, Ordering::Relaxed);
+            if account.ends().total() == 0 {
+                return;
             }
         }
+        self.trim();
+        lock(&self.books).order_file.close();
         self.dir.remove_order(self.id);
         self.dir.unlink(&self.name, Some(self.id));
     }
@@ -192,12 +202,27 @@ impl Log {
         lock(&self.account).stream(stream).end() == offset
     }
 
+    fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Relaxed)
+    }
+
     /// Enters a piece into the account.
     fn publish(&self, stream: OutputStream, piece: &Piece) {
         let mut account = lock(&self.account);
         let extents = account.stream_mut(stream);
         let before = extents.end();
+        // While it was written its segment was given up, or the process was forgotten.
+        let is_late = |segment: &Arc<Segment>, extents: &Extents| {
+            segment.is_given_up() || (self.is_removed() && !extents.holds(segment))
+        };
+        let mut late = None;
         let end = match piece {
+            Piece::Stored { segment, end } if is_late(segment, extents) => {
+                extents.lose(*end);
+                segment.give_up();
+                late = Some(segment);
+                *end
+            }
             Piece::Stored { segment, end } => {
                 extents.grow(segment, *end);
                 self.dir.add(end - before, segment.is_memory());
@@ -209,6 +234,10 @@ impl Log {
             }
         };
         account.order.push(stream, end, clock::now_ms());
+        drop(account);
+        if let Some(segment) = late {
+            segment.remove();
+        }
     }
 }
 
@@ -219,6 +248,9 @@ impl Drop for Log {
         for extents in [&mut account.stdout, &mut account.stderr] {
             for extent in extents.give_up(usize::MAX) {
                 self.dir.sub(extent.len(), extent.segment.is_memory());
+                if *self.removed.get_mut() {
+                    extent.segment.remove();
+                }
             }
         }
     }

@@ -18,6 +18,7 @@ use crate::sys::pipe::{self, Taken};
 /// A log in a folder of its own, fed by hand.
 struct Bench {
     folder: PathBuf,
+    dir: Arc<LogDir>,
     log: Arc<Log>,
     read: [OwnedFd; 2],
     write: [File; 2],
@@ -32,7 +33,7 @@ impl Bench {
         let (r1, w1) = pipe::output_pipe().unwrap();
         let (r2, w2) = pipe::output_pipe().unwrap();
         let log = Log::new(&dir, ids.next(), "bench".to_owned());
-        Self { folder, log, read: [r1, r2], write: [File::from(w1), File::from(w2)] }
+        Self { folder, dir, log, read: [r1, r2], write: [File::from(w1), File::from(w2)] }
     }
 
     fn put(&mut self, stream: OutputStream, mut bytes: &[u8]) {
@@ -249,6 +250,48 @@ fn a_reader_of_a_dropped_segment_comes_to_its_end() {
     assert!(matches!(first, Some(Ok(Item::Output(_)))));
     bench.put(Stdout, &vec![b'b'; 300 * 1024]);
     assert_eq!(drain(&mut slow), []);
+}
+
+#[test]
+fn output_of_a_forgotten_process_goes_nowhere() {
+    for printed in [&b""[..], b"own"] {
+        let mut bench = Bench::new(64 * 1024, 1 << 30);
+        bench.put(Stdout, printed);
+        bench.log.seal();
+        bench.log.remove();
+        for stream in OutputStream::BOTH {
+            bench.put(stream, &vec![b'x'; 300 * 1024]);
+            bench.hang_up(stream);
+        }
+        assert_eq!(bench.files(), [""; 0]);
+        assert_eq!(bench.dir.stored(), 0);
+        let end = printed.len() as u64 + 300 * 1024;
+        assert_eq!(bench.log.starts(), Offsets { stdout: end, stderr: 300 * 1024 });
+    }
+}
+
+#[test]
+fn who_reads_a_forgotten_process_gets_all_of_it() {
+    let mut bench = Bench::new(1 << 20, 1 << 30);
+    let text = vec![b'a'; 700 * 1024];
+    bench.put(Stdout, &text);
+    bench.put(Stderr, b"oops");
+    bench.log.seal();
+    bench.log.close();
+    let all = [Met::Out(Stdout, text), out(Stderr, "oops")];
+    let mut follower = Follower::attach(bench.log.clone(), Position::default());
+    let mut reader = Follower::read(bench.log.clone(), Position::default(), bench.log.ends());
+    bench.log.remove();
+    bench.put(Stdout, b"a descendant");
+    assert_eq!(drain(&mut follower), all);
+    drop(follower);
+    assert_eq!(drain(&mut reader), all);
+    drop(reader);
+    // The files go on the blocking pool.
+    while !bench.files().is_empty() {
+        std::thread::yield_now();
+    }
+    assert_eq!(bench.dir.stored(), 0);
 }
 
 #[test]

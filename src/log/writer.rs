@@ -157,6 +157,23 @@ impl Writer {
         self.calm_turns < CALM_TURNS
     }
 
+    /// Takes up to `max` bytes out of the pipe that nobody will ever read, so that the command can go on.
+    pub(crate) fn discard(
+        &mut self,
+        from: &OwnedFd,
+        max: usize,
+        put: &mut dyn FnMut(Piece),
+    ) -> io::Result<Taken> {
+        self.staging = None;
+        self.target = Target::None;
+        let taken = pipe::read(from, &mut vec![0; max.min(BUFFER_BYTES)])?;
+        if let Taken::Bytes(n) = taken {
+            self.end += n as u64;
+            put(Piece::Lost { end: self.end });
+        }
+        Ok(taken)
+    }
+
     /// Stores everything that a staging holds.
     fn empty(&mut self, dir: &LogDir, staging: &Staging, mut left: usize, put: &mut dyn FnMut(Piece)) {
         while left > 0 {
@@ -196,6 +213,7 @@ impl Writer {
                         }
                         Ok(taken) => return Ok(taken),
                         Err(error) if file::is_unspliceable(&error) => self.by_hand = true,
+                        Err(_) if segment.is_given_up() => {}
                         Err(error) => self.step_down(&error),
                     }
                 }
@@ -205,8 +223,11 @@ impl Writer {
         self.take_by_hand(dir, from, max, put)
     }
 
-    /// How many bytes still go into a segment.
+    /// How many bytes still go into a segment: none when it was given up.
     fn room(&self, segment: &Segment) -> u64 {
+        if segment.is_given_up() {
+            return 0;
+        }
         let size = if segment.is_memory() { MEMORY_SEGMENT_BYTES } else { self.segment_bytes };
         size.saturating_sub(self.end - segment.base())
     }
@@ -265,6 +286,7 @@ impl Writer {
                             self.end += n as u64;
                             put(Piece::Stored { segment, end: self.end });
                         }
+                        Err(_) if segment.is_given_up() => {}
                         Err(error) => self.step_down(&error),
                     }
                 }
@@ -313,7 +335,13 @@ impl Writer {
         self.report(error);
         let now = Instant::now();
         self.target = match &self.target {
-            Target::Disk(_) => self.open_memory(now),
+            Target::Disk(segment) => {
+                // In no account, so nobody else deletes it.
+                if segment.base() == self.end {
+                    segment.remove();
+                }
+                self.open_memory(now)
+            }
             _ => Target::Nowhere(now + RETRY_AFTER),
         };
     }

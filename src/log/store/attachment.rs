@@ -1,4 +1,4 @@
-//! `Attachment`: a follower's entry in a log, by which retention knows how far it is.
+//! `Attachment`: a reader's entry in a log, by which retention knows how far it is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,9 +7,11 @@ use super::{Log, lock};
 use crate::clock;
 use crate::log::{Offsets, OutputStream};
 
-/// How far an attached follower is, for retention.
-#[derive(Debug, Default)]
+/// How far a reader is, for retention.
+#[derive(Debug)]
 pub(super) struct Progress {
+    /// It is spared as long as the process is known; any other reader only once the process is forgotten.
+    pub(super) is_follower: bool,
     offsets: [AtomicU64; 2],
     moved_ms: AtomicU64,
 }
@@ -33,7 +35,7 @@ impl Progress {
     }
 }
 
-/// A follower's entry in a log, for as long as it lives.
+/// A reader's entry in a log, for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Attachment {
     log: Arc<Log>,
@@ -42,9 +44,10 @@ pub(crate) struct Attachment {
 }
 
 impl Attachment {
-    /// Enters a follower that retention must spare.
-    pub(crate) fn new(log: Arc<Log>, from: Offsets) -> Self {
-        let progress = Arc::new(Progress::default());
+    /// Enters a follower that retention must spare, or a reader that it need not.
+    pub(crate) fn new(log: Arc<Log>, from: Offsets, is_follower: bool) -> Self {
+        let progress =
+            Arc::new(Progress { is_follower, offsets: Default::default(), moved_ms: AtomicU64::new(0) });
         progress.moved(from);
         let number = {
             let mut account = lock(&log.account);

@@ -15,6 +15,14 @@ const FLOOR_BYTES: u64 = 256 * 1024;
 /// A process keeps at most this much output in memory while the disk refuses, of each stream.
 const MEMORY_BYTES_MAX: u64 = 1024 * 1024;
 
+/// Whether the last segment of a stream, which may be written to, goes with the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    Stays,
+    /// Unless a follower worth sparing has yet to read something of the stream.
+    Goes,
+}
+
 impl Log {
     /// What can wait until the readers have been woken: the order on disk, the link by name, and retention.
     ///
@@ -22,6 +30,9 @@ impl Log {
     pub(crate) fn settle(&self, stream: OutputStream) {
         {
             let mut books = lock(&self.books);
+            if self.is_removed() {
+                return;
+            }
             let missing = books.order_file.missing(&lock(&self.account).order);
             if let Some(missing) = missing {
                 books.order_file.write(&self.dir, self.id, &missing);
@@ -45,9 +56,13 @@ impl Log {
         }
     }
 
-    /// Drops what a stream has beyond its cap and gives the bytes that this freed.
+    /// Drops what a stream has beyond its cap, or all of a forgotten one, and gives the bytes that this freed.
     fn trim_stream(&self, stream: OutputStream) -> u64 {
-        self.retain(stream, self.dir.limits.file_bytes_max)
+        if self.is_removed() {
+            self.retain(stream, 0, Last::Goes)
+        } else {
+            self.retain(stream, self.dir.limits.file_bytes_max, Last::Stays)
+        }
     }
 
     pub(in crate::log) fn stored_bytes(&self) -> u64 {
@@ -58,6 +73,9 @@ impl Log {
     /// Bytes kept only because a follower has yet to read them.
     pub(in crate::log) fn protected_bytes(&self) -> u64 {
         let account = lock(&self.account);
+        if self.is_removed() {
+            return account.stdout.stored() + account.stderr.stored();
+        }
         let cap = self.dir.limits.file_bytes_max;
         // Whole segments are dropped, so up to two of them over the cap are nobody's protection.
         let over =
@@ -77,19 +95,22 @@ impl Log {
         self.unprotected.store(true, Ordering::Relaxed);
         let freed = |stream| {
             let stored = lock(&self.account).stream(stream).stored();
-            self.retain(stream, (stored / 2).max(FLOOR_BYTES))
+            self.retain(stream, (stored / 2).max(FLOOR_BYTES), Last::Stays)
         };
         OutputStream::BOTH.into_iter().map(freed).sum()
     }
 
     /// Drops what a stream has beyond `cap` and gives the bytes that this freed.
-    fn retain(&self, stream: OutputStream, cap: u64) -> u64 {
+    fn retain(&self, stream: OutputStream, cap: u64, last: Last) -> u64 {
         let freed = {
             let mut account = lock(&self.account);
             let spared = self.spared(&account, stream);
+            let goes_whole = last == Last::Goes
+                && self.slowest(&account, stream).is_none_or(|at| at >= account.stream(stream).end());
             let extents = account.stream_mut(stream);
             let ends = extents.list().iter().map(|extent| extent.end);
-            let drop_first = retention::droppable(ends, extents.end(), cap, spared);
+            let drop_first =
+                if goes_whole { usize::MAX } else { retention::droppable(ends, extents.end(), cap, spared) };
             let mut freed = extents.give_up(drop_first);
             let memory_max = if self.dir.is_memory_full() { MEMORY_BYTES_MAX / 4 } else { MEMORY_BYTES_MAX };
             freed.extend(extents.give_up_memory(memory_max));
@@ -107,7 +128,7 @@ impl Log {
         freed.iter().map(Extent::len).sum()
     }
 
-    /// The lowest offset that a follower worth sparing has yet to read.
+    /// The lowest offset that a follower worth sparing has yet to read, unless the budget is spent.
     fn spared(&self, account: &Account, stream: OutputStream) -> Option<u64> {
         if account.followers.is_empty() {
             return None;
@@ -119,6 +140,11 @@ impl Log {
             }
             self.unprotected.store(false, Ordering::Relaxed);
         }
+        self.slowest(account, stream)
+    }
+
+    /// The lowest offset that a follower worth sparing has yet to read.
+    fn slowest(&self, account: &Account, stream: OutputStream) -> Option<u64> {
         let now = clock::now_ms();
         let unread = |offset: u64| {
             let mut from = Offsets { stdout: u64::MAX, stderr: u64::MAX };
@@ -126,6 +152,10 @@ impl Log {
             account.order.next(from, &mut Hint::default(), |_| true).map_or(now, |run| run.at_ms)
         };
         let spared = account.followers.values().filter(|p| {
+            // A file of a forgotten process is kept for anybody who reads it.
+            if !p.is_follower && !self.is_removed() {
+                return false;
+            }
             let moved = p.moved_ms();
             // The search for the age of the oldest unread byte is only needed when the follower stood still.
             now.saturating_sub(moved) < retention::STALL_MS
