@@ -31,7 +31,7 @@ const SPELLED_NAME_BYTES_MAX: usize = 180;
 pub(crate) struct LogLimits {
     /// Bytes kept of each stream of a process; older ones are dropped and a reader is told.
     pub(crate) file_bytes_max: u64,
-    /// Bytes kept of all processes together, what followers have yet to read included.
+    /// Bytes kept of all processes together, what followers have yet to read included; `budget` says how exactly.
     pub(crate) total_bytes_max: u64,
     /// Bytes held in memory, of all processes together, while the disk takes none.
     pub(crate) memory_bytes_max: u64,
@@ -180,26 +180,6 @@ impl LogDir {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
-    /// Gets the stored bytes under the budget. The log with the most bytes beyond its own cap pays first: its followers
-    /// lose their protection. When every log is within its cap, the largest is halved.
-    pub(super) fn enforce_budget(&self) {
-        let Ok(_one) = self.enforcing.try_lock() else { return };
-        while self.stored() > self.limits.total_bytes_max {
-            let logs: Vec<Arc<Log>> = {
-                let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
-                logs.values().filter_map(Weak::upgrade).collect()
-            };
-            let most_protected = logs.iter().max_by_key(|log| log.protected_bytes());
-            let freed = match most_protected {
-                Some(log) if log.protected_bytes() > 0 => log.unprotect(),
-                _ => logs.iter().max_by_key(|log| log.stored_bytes()).map_or(0, |log| log.halve()),
-            };
-            if freed == 0 {
-                return;
-            }
-        }
-    }
-
     fn order_path(&self, id: ProcessId) -> PathBuf {
         self.path.join(format!("{id}.order"))
     }
@@ -209,6 +189,7 @@ impl LogDir {
     }
 }
 
+mod budget;
 mod sweep;
 
 fn file_name(id: ProcessId, stream: OutputStream, part: u32) -> String {

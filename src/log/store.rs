@@ -57,7 +57,7 @@ struct Books {
 impl Log {
     /// An empty log. It makes no file before the first byte.
     pub(crate) fn new(dir: &Arc<LogDir>, id: ProcessId, name: String) -> Arc<Self> {
-        let segment_bytes = retention::segment_bytes(dir.limits.file_bytes_max);
+        let segment_bytes = retention::segment_bytes(dir.limits.file_bytes_max, dir.limits.total_bytes_max);
         let log = Arc::new(Self {
             id,
             name,

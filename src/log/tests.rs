@@ -18,6 +18,7 @@ use crate::sys::pipe::{self, Taken};
 /// A log in a folder of its own, fed by hand.
 struct Bench {
     folder: PathBuf,
+    ids: IdSource,
     dir: Arc<LogDir>,
     log: Arc<Log>,
     read: [OwnedFd; 2],
@@ -33,7 +34,7 @@ impl Bench {
         let (r1, w1) = pipe::output_pipe().unwrap();
         let (r2, w2) = pipe::output_pipe().unwrap();
         let log = Log::new(&dir, ids.next(), "bench".to_owned());
-        Self { folder, dir, log, read: [r1, r2], write: [File::from(w1), File::from(w2)] }
+        Self { folder, ids, dir, log, read: [r1, r2], write: [File::from(w1), File::from(w2)] }
     }
 
     fn put(&mut self, stream: OutputStream, mut bytes: &[u8]) {
@@ -51,6 +52,16 @@ impl Bench {
     fn hang_up(&mut self, stream: OutputStream) {
         self.write[stream as usize] = File::open("/dev/null").unwrap();
         while self.log.take(stream, &self.read[stream as usize], 1 << 20).unwrap() != Taken::End {}
+    }
+
+    /// Goes on with the log of another process, and gives the one before.
+    fn next(&mut self) -> Arc<Log> {
+        std::mem::replace(&mut self.log, Log::new(&self.dir, self.ids.next(), "bench".to_owned()))
+    }
+
+    fn bytes_on_disk(&self) -> u64 {
+        let bytes = |name: &String| fs::symlink_metadata(self.folder.join(name)).unwrap().len();
+        self.files().iter().filter(|name| name.contains("std")).map(bytes).sum()
     }
 
     fn files(&self) -> Vec<String> {
@@ -218,9 +229,7 @@ fn what_retention_drops_is_said() {
     let lost = usize::try_from(*lost).unwrap();
     assert_eq!(rest, &text[lost..]);
     assert!((64 * 1024..=80 * 1024).contains(&rest.len()), "{}", rest.len());
-    let on_disk: u64 =
-        bench.files().iter().map(|n| fs::symlink_metadata(bench.folder.join(n)).unwrap().len()).sum();
-    assert!(on_disk < 100 * 1024, "{on_disk}");
+    assert!(bench.bytes_on_disk() < 100 * 1024, "{}", bench.bytes_on_disk());
     let newest = fs::read(bench.folder.join("bench.stdout.log")).unwrap();
     assert!(text.ends_with(&newest) && !newest.is_empty());
 }
@@ -328,6 +337,45 @@ fn an_attached_follower_is_spared_until_the_budget_is_spent() {
     let met = drain(&mut follower);
     let [Met::Gap(Stdout, lost), Met::Out(Stdout, rest)] = &met[..] else { panic!("{:?}", shape(&met)) };
     assert_eq!(lost + rest.len() as u64, 3 << 20);
+}
+
+#[test]
+fn the_budget_is_kept_at_the_cost_of_the_oldest_finished() {
+    let mut bench = Bench::new(32 << 20, 1 << 20);
+    let (small, text) = (b"small".to_vec(), vec![b'x'; 30 << 10]);
+    let print = |bench: &mut Bench, bytes: &[u8]| {
+        bench.put(Stdout, bytes);
+        bench.log.seal();
+        bench.log.close();
+        bench.next()
+    };
+    let first = print(&mut bench, &small);
+    let logs: Vec<_> = (0..60).map(|_| print(&mut bench, &text)).collect();
+    let stored = bench.dir.stored();
+    assert!((900 << 10..=1 << 20).contains(&stored), "{stored}");
+    assert!(bench.bytes_on_disk() <= 1 << 20, "{}", bench.bytes_on_disk());
+    let met = |log: &Arc<Log>| drain(&mut Follower::attach(log.clone(), Position::default()));
+    assert_eq!(met(&logs[0]), [Met::Gap(Stdout, 30 << 10)]);
+    assert_eq!(met(&logs[59]), [Met::Out(Stdout, text)]);
+    assert_eq!(met(&first), [Met::Out(Stdout, small)], "what is small gains nothing");
+}
+
+#[test]
+fn the_budget_is_kept_while_many_commands_write() {
+    let mut bench = Bench::new(32 << 20, 1 << 20);
+    let mut follower = Follower::attach(bench.log.clone(), Position::default());
+    let text = vec![b'x'; 30 << 10];
+    let mut logs = Vec::new();
+    for _ in 0..60 {
+        bench.put(Stdout, &text);
+        logs.push(bench.next());
+        assert!(bench.bytes_on_disk() <= 1 << 20, "{}", bench.bytes_on_disk());
+    }
+    assert_eq!(drain(&mut follower), [Met::Out(Stdout, text)], "its follower was about to read it");
+    bench.log = logs.swap_remove(1);
+    bench.put(Stdout, b"goes on");
+    let met = drain(&mut Follower::attach(bench.log.clone(), Position::default()));
+    assert_eq!(met, [Met::Gap(Stdout, 30 << 10), out(Stdout, "goes on")]);
 }
 
 #[test]

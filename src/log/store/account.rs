@@ -101,6 +101,11 @@ impl Account {
         }
     }
 
+    /// Bytes stored of both streams.
+    pub(super) fn stored(&self) -> u64 {
+        self.stdout.stored() + self.stderr.stored()
+    }
+
     pub(super) fn ends(&self) -> Offsets {
         Offsets { stdout: self.stdout.end(), stderr: self.stderr.end() }
     }

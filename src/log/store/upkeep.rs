@@ -1,4 +1,4 @@
-//! The upkeep of a log: its books on disk, and what is dropped of it. Only the pump's threads come here.
+//! The upkeep of a log: its books on disk, and what is dropped of it. Only threads that may block on the disk come here.
 
 use std::sync::atomic::Ordering;
 
@@ -6,20 +6,21 @@ use super::account::Account;
 use super::{Log, lock};
 use crate::clock;
 use crate::log::order::Hint;
+use crate::log::retention::Weight;
 use crate::log::segment::{Extent, Extents};
 use crate::log::{Offsets, OutputStream, retention};
 
-/// A stream is never cut below this by the daemon's budget.
+/// A stream is not cut below this, except that all of it goes when no follower is about to read it.
 const FLOOR_BYTES: u64 = 256 * 1024;
 
 /// A process keeps at most this much output in memory while the disk refuses, of each stream.
 const MEMORY_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Whether the last segment of a stream, which may be written to, goes with the others.
+/// Whether the last segment of a stream stays, which may be written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Last {
     Stays,
-    /// Unless a follower worth sparing has yet to read something of the stream.
+    /// All of the stream goes, unless a follower worth sparing has yet to read something of it.
     Goes,
 }
 
@@ -59,27 +60,28 @@ impl Log {
     /// Drops what a stream has beyond its cap, or all of a forgotten one, and gives the bytes that this freed.
     fn trim_stream(&self, stream: OutputStream) -> u64 {
         if self.is_removed() {
-            self.retain(stream, 0, Last::Goes)
+            self.retain(stream, FLOOR_BYTES, Last::Goes)
         } else {
             self.retain(stream, self.dir.limits.file_bytes_max, Last::Stays)
         }
     }
 
-    pub(in crate::log) fn stored_bytes(&self) -> u64 {
+    /// What this log has to give up before others when the budget is spent.
+    pub(in crate::log) fn weight(&self) -> Option<Weight> {
         let account = lock(&self.account);
-        account.stdout.stored() + account.stderr.stored()
+        Weight::new(account.stored(), account.sealed.is_some(), self.id)
     }
 
     /// Bytes kept only because a follower has yet to read them.
     pub(in crate::log) fn protected_bytes(&self) -> u64 {
         let account = lock(&self.account);
         if self.is_removed() {
-            return account.stdout.stored() + account.stderr.stored();
+            return account.stored();
         }
         let cap = self.dir.limits.file_bytes_max;
         // Whole segments are dropped, so up to two of them over the cap are nobody's protection.
-        let over =
-            |extents: &Extents| extents.stored().saturating_sub(cap + 2 * retention::segment_bytes(cap));
+        let segment_bytes = retention::segment_bytes(cap, self.dir.limits.total_bytes_max);
+        let over = |extents: &Extents| extents.stored().saturating_sub(cap.saturating_add(2 * segment_bytes));
         over(&account.stdout) + over(&account.stderr)
     }
 
@@ -98,6 +100,15 @@ impl Log {
             self.retain(stream, (stored / 2).max(FLOOR_BYTES), Last::Stays)
         };
         OutputStream::BOTH.into_iter().map(freed).sum()
+    }
+
+    /// Drops both streams, but not one whose end a follower is about to read: that one keeps its last bytes. Who writes goes
+    /// on in a new segment.
+    pub(in crate::log) fn clear(&self) {
+        self.unprotected.store(true, Ordering::Relaxed);
+        for stream in OutputStream::BOTH {
+            self.retain(stream, FLOOR_BYTES, Last::Goes);
+        }
     }
 
     /// Drops what a stream has beyond `cap` and gives the bytes that this freed.
