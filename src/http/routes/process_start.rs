@@ -196,8 +196,9 @@ fn ports_condition(process: &Arc<Process>, ports: Vec<u16>) -> Condition {
     let process = process.clone();
     Box::pin(async move {
         match until_open(&process, ports).await {
+            Ok(()) => None,
             // The result says how it ended.
-            Ok(()) | Err(Error::PortsNeverOpened { .. }) => None,
+            Err(_) if process.state().is_over() => None,
             Err(error) => Some(error),
         }
     })
