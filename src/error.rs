@@ -124,7 +124,7 @@ pub(crate) enum Error {
         source: io::Error,
     },
     /// The daemon is going away.
-    #[error("the server is shutting down; the process goes on")]
+    #[error("the server is shutting down; the process is not ended")]
     ShuttingDown,
     /// The log of a process cannot be read.
     #[error("failed to read the log: {source}")]
