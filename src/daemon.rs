@@ -29,6 +29,7 @@ pub fn run(config: &Config) -> Result<(), String> {
         Runtime::start(config.threads).map_err(|error| format!("threads cannot be started: {error}"))?;
     let sandbox = Sandbox::open(config, &runtime)
         .map_err(|error| format!("the log folder {} cannot be used: {error}", config.log_dir.display()))?;
+    let signalling = sandbox.signalling();
     let shutdown = Arc::new(Shutdown::default());
     let server = http::server(config, sandbox, runtime.clone(), shutdown.clone());
     for listener in listeners {
@@ -52,7 +53,13 @@ pub fn run(config: &Config) -> Result<(), String> {
         tracing::info!("{signal} received again, leaving at once");
         server.open_connections()
     };
-    let left = smol::block_on(server.drained(config.drain_timeout).or(in_haste));
+    let drained = async {
+        let left = server.drained(config.drain_timeout).await;
+        // A look at `/proc` or two: bounded by itself.
+        signalling.settled().await;
+        left
+    };
+    let left = smol::block_on(drained.or(in_haste));
     if left > 0 {
         tracing::warn!("{left} connections were still open and are cut");
     }

@@ -24,6 +24,7 @@ mod stdin;
 mod supervise;
 mod table;
 mod tree;
+mod underway;
 
 pub(crate) use end::EndRequest;
 pub(crate) use orphans::reap_as_init;
@@ -34,6 +35,7 @@ pub(crate) use spec::{ProcessSpec, RestartPolicy};
 pub(crate) use state::{Reason, State};
 pub(crate) use supervise::Supervisor;
 pub(crate) use table::{Memory, ProcessTable};
+pub(crate) use underway::Underway;
 
 #[cfg(test)]
 mod tests;

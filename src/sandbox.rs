@@ -9,7 +9,9 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::id::{IdSource, ProcessId};
 use crate::log::{LogDir, LogLimits, Pump};
-use crate::process::{self, EndRequest, Memory, Process, ProcessSpec, ProcessTable, Shell, Supervisor};
+use crate::process::{
+    self, EndRequest, Memory, Process, ProcessSpec, ProcessTable, Shell, Supervisor, Underway,
+};
 use crate::runtime::Runtime;
 
 /// The process that orphans are handed to.
@@ -46,7 +48,15 @@ impl Sandbox {
             bytes_max: FINISHED_REQUEST_BYTES_MAX,
         });
         let shell = Shell::find(config.shell.clone(), config.shell_args.clone(), std::env::var_os("PATH"));
-        let supervisor = Arc::new(Supervisor { ids, table, pump, logs, shell, runtime: runtime.clone() });
+        let supervisor = Arc::new(Supervisor {
+            ids,
+            table,
+            pump,
+            logs,
+            shell,
+            runtime: runtime.clone(),
+            signalling: Arc::default(),
+        });
         if std::process::id() == INIT_PID {
             process::reap_as_init()?;
         }
@@ -64,6 +74,11 @@ impl Sandbox {
     /// Starts a command.
     pub(crate) async fn start(&self, spec: ProcessSpec) -> Result<Arc<Process>> {
         self.supervisor.start(spec).await
+    }
+
+    /// The signals on their way to trees. What a kill is to reach must not outlive the daemon's end.
+    pub(crate) fn signalling(&self) -> Arc<Underway> {
+        self.supervisor.signalling.clone()
     }
 
     /// Asks a process to end.

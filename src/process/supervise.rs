@@ -18,6 +18,7 @@ use super::spec::{ProcessSpec, RestartPolicy};
 use super::state::{Asked, Ending, Exit, Next};
 use super::stdin::Stdin;
 use super::table::{ProcessTable, Reservation};
+use super::underway::Underway;
 use super::{children, long_command, tree};
 use crate::error::{Error, Result};
 use crate::id::IdSource;
@@ -37,6 +38,8 @@ pub(crate) struct Supervisor {
     pub(crate) logs: Arc<LogDir>,
     pub(crate) shell: Shell,
     pub(crate) runtime: Runtime,
+    /// Signals on their way to trees.
+    pub(crate) signalling: Arc<Underway>,
 }
 
 impl Supervisor {
@@ -138,6 +141,7 @@ impl Supervisor {
 
     /// Signals the process group, and then the descendants that have left it.
     async fn signal(&self, process: &Process, signal: Signal) -> std::io::Result<()> {
+        let _underway = self.signalling.begin();
         let group = process.signal_group(signal)?;
         Self::signal_descendants(process, signal, group).await;
         Ok(())

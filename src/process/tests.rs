@@ -44,6 +44,7 @@ impl Engine {
             logs,
             shell: Shell::find("sh".into(), vec!["-c".to_owned()], std::env::var_os("PATH")),
             runtime,
+            signalling: Arc::default(),
         });
         Self { folder, supervisor }
     }

@@ -1,0 +1,63 @@
+//! `Underway`: work that was begun for a client and must not be cut by the daemon's own end.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use event_listener::Event;
+
+/// Counts what is under way.
+#[derive(Debug, Default)]
+pub(crate) struct Underway {
+    count: AtomicUsize,
+    done: Event,
+}
+
+/// One piece of it, over when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Piece<'a> {
+    of: &'a Underway,
+}
+
+impl Underway {
+    /// Begins a piece.
+    pub(crate) fn begin(&self) -> Piece<'_> {
+        self.count.fetch_add(1, Ordering::SeqCst);
+        Piece { of: self }
+    }
+
+    /// Completes when nothing is under way.
+    pub(crate) async fn settled(&self) {
+        loop {
+            let done = self.done.listen();
+            if self.count.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            done.await;
+        }
+    }
+}
+
+impl Drop for Piece<'_> {
+    fn drop(&mut self) {
+        self.of.count.fetch_sub(1, Ordering::SeqCst);
+        self.of.done.notify(usize::MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::future::poll_once;
+
+    use super::*;
+
+    #[test]
+    fn it_is_settled_when_the_last_piece_is_over() {
+        let underway = Underway::default();
+        let is_settled = || smol::block_on(poll_once(underway.settled())).is_some();
+        assert!(is_settled());
+        let (one, two) = (underway.begin(), underway.begin());
+        drop(one);
+        assert!(!is_settled());
+        drop(two);
+        assert!(is_settled());
+    }
+}
