@@ -26,7 +26,7 @@ mod writer;
 pub(crate) use dir::{LogDir, LogLimits};
 pub(crate) use follower::{Follower, Item, Output};
 pub(crate) use output_stream::{Offsets, OutputStream};
-pub(crate) use pump::{Intake, Pump};
+pub(crate) use pump::{Intake, Pump, Readers};
 pub(crate) use store::{Boundary, Log, Position};
 
 #[cfg(test)]

@@ -40,8 +40,7 @@ impl Sandbox {
             memory_bytes_max: config.retention.memory_bytes_max,
         };
         let logs = LogDir::open(&config.log_dir, ids.boot(), limits, config.retention.finished_age)?;
-        let helper = runtime.clone();
-        let pump = Pump::start(config.pump_threads, Box::new(move || helper.help()))?;
+        let pump = Pump::start(config.pump_threads, Box::new(runtime.clone()))?;
         let table = ProcessTable::new(Memory {
             count_max: config.retention.finished_max,
             age: config.retention.finished_age,

@@ -78,14 +78,22 @@ impl fmt::Debug for Intake {
     }
 }
 
+/// Those who wait for output, as far as the pump knows them: whoever stores bytes on a thread can serve them there.
+pub(crate) trait Readers: Send + Sync {
+    /// From now on those who are woken on this thread are held back.
+    fn hold(&self);
+
+    /// Runs some of those held back here, gives the others to other threads, and holds back no longer.
+    fn serve(&self);
+}
+
 /// The epoll set and what is in it.
 pub(crate) struct Pump {
     poller: Poller,
     /// Held while an intake is added, looked up or removed.
     intakes: Mutex<HashMap<u64, Arc<Intake>>>,
     next: AtomicU64,
-    /// Run after each step that woke somebody, to serve them on this very thread.
-    after: Box<dyn Fn() + Send + Sync>,
+    readers: Box<dyn Readers>,
 }
 
 impl fmt::Debug for Pump {
@@ -96,12 +104,12 @@ impl fmt::Debug for Pump {
 
 impl Pump {
     /// Starts `threads` threads that live as long as the process.
-    pub(crate) fn start(threads: usize, after: Box<dyn Fn() + Send + Sync>) -> io::Result<Arc<Self>> {
+    pub(crate) fn start(threads: usize, readers: Box<dyn Readers>) -> io::Result<Arc<Self>> {
         let pump = Arc::new(Self {
             poller: Poller::new()?,
             intakes: Mutex::default(),
             next: AtomicU64::new(1),
-            after,
+            readers,
         });
         for n in 0..threads {
             let pump = pump.clone();
@@ -186,14 +194,17 @@ impl Pump {
 
     /// Moves some bytes, serves who waits for them, and only then does the paperwork.
     fn take(&self, intake: &Intake, stream: OutputStream, pipe: &OwnedFd, serve: bool) -> io::Result<Taken> {
-        let taken = intake.log.take(stream, pipe, TAKE_BYTES_MAX)?;
-        if let Taken::Bytes(_) = taken {
-            if serve {
-                (self.after)();
-            }
+        if serve {
+            self.readers.hold();
+        }
+        let taken = intake.log.take(stream, pipe, TAKE_BYTES_MAX);
+        if serve {
+            self.readers.serve();
+        }
+        if let Ok(Taken::Bytes(_)) = taken {
             intake.log.settle(stream);
         }
-        Ok(taken)
+        taken
     }
 
     /// Looks whether the command has exited, drains what its pipes hold at this moment, and reports.
@@ -205,8 +216,9 @@ impl Pump {
                 }
                 self.poller.remove(&*intake.pidfd);
                 if let Some(on_exit) = lock(&intake.on_exit).take() {
+                    self.readers.hold();
                     on_exit(status);
-                    (self.after)();
+                    self.readers.serve();
                 }
             }
             Ok(None) => {

@@ -22,7 +22,7 @@ use super::underway::Underway;
 use super::{children, long_command, tree};
 use crate::error::{Error, Result};
 use crate::id::IdSource;
-use crate::log::{Intake, Log, LogDir, Pump};
+use crate::log::{Intake, Log, LogDir, Pump, Readers};
 use crate::runtime::Runtime;
 use crate::sys::pidfd::{ExitStatus, PidFd};
 
@@ -217,7 +217,7 @@ impl Supervisor {
         }
         process.log.seal();
         process.announce();
-        self.runtime.help();
+        self.runtime.serve();
         forget(&self.table.finish(process));
     }
 

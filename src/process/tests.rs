@@ -40,7 +40,7 @@ impl Engine {
         let supervisor = Arc::new(Supervisor {
             ids,
             table: ProcessTable::new(memory),
-            pump: Pump::start(1, Box::new(|| {})).unwrap(),
+            pump: Pump::start(1, Box::new(runtime.clone())).unwrap(),
             logs,
             shell: Shell::find("sh".into(), vec!["-c".to_owned()], std::env::var_os("PATH")),
             runtime,
