@@ -123,10 +123,11 @@ impl Pump {
         let base = self.next.fetch_add(1, Ordering::Relaxed) * SOURCES;
         intake.token.store(base, Ordering::Relaxed);
         let intake = Arc::new(intake);
+        intake.log.begin_intake();
         lock(&self.intakes).insert(base, intake.clone());
         let result = self.add(&intake, base);
-        if result.is_err() {
-            lock(&self.intakes).remove(&base);
+        if result.is_err() && lock(&self.intakes).remove(&base).is_some() {
+            intake.log.end_intake();
         }
         result
     }
@@ -160,7 +161,7 @@ impl Pump {
             _ => self.pump(&intake, OutputStream::Stderr, token),
         }
         if intake.is_done() && lock(&self.intakes).remove(&base).is_some() {
-            intake.log.close();
+            intake.log.end_intake();
         }
     }
 

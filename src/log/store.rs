@@ -10,7 +10,7 @@ mod upkeep;
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event_listener::{Event, EventListener};
@@ -44,6 +44,8 @@ pub(crate) struct Log {
     unprotected: AtomicBool,
     /// The process is forgotten. Set under the account's lock.
     removed: AtomicBool,
+    /// Runs whose pipes are still read.
+    intakes: AtomicUsize,
 }
 
 /// What is written beside the bytes.
@@ -68,6 +70,7 @@ impl Log {
             changed: Event::new(),
             unprotected: AtomicBool::new(false),
             removed: AtomicBool::new(false),
+            intakes: AtomicUsize::new(0),
         });
         dir.register(id, Arc::downgrade(&log));
         log
@@ -117,6 +120,25 @@ impl Log {
             account.order.shrink();
         }
         self.changed.notify(usize::MAX);
+        self.close_if_done();
+    }
+
+    /// A run's pipes are read from now on.
+    pub(crate) fn begin_intake(&self) {
+        self.intakes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// A run's pipes are read no more.
+    pub(crate) fn end_intake(&self) {
+        self.intakes.fetch_sub(1, Ordering::SeqCst);
+        self.close_if_done();
+    }
+
+    /// Another run may follow until the log is sealed, and go on in the same files.
+    fn close_if_done(&self) {
+        if self.sealed().is_some() && self.intakes.load(Ordering::SeqCst) == 0 {
+            self.close();
+        }
     }
 
     /// Closes the files: nobody holds the pipes any more. Readers open them again.

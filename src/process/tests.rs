@@ -253,6 +253,30 @@ fn a_kill_reaches_what_left_the_group() {
 }
 
 #[test]
+fn the_order_of_every_run_is_on_disk() {
+    let engine = Engine::new();
+    let mut spec = spec("echo out; sleep 0.01; echo err >&2; exit 1");
+    spec.restart = RestartPolicy { on_failure: true, max: 1 };
+    let process = engine.start(spec).unwrap();
+    within(process.over());
+    let order = std::fs::read(engine.folder.join(format!("{}.order", process.id))).unwrap();
+    // Two streams in each of two runs, 16 bytes each, behind the head.
+    let entries = order.len() / 16;
+    assert!(entries >= 4, "{entries} entries");
+    // The daemon's own end of the files is closed once the process is over and its pipes are.
+    let open = |name: &str| {
+        std::fs::read_dir("/proc/self/fd").unwrap().flatten().any(|entry| {
+            std::fs::read_link(entry.path()).is_ok_and(|path| path.to_string_lossy().contains(name))
+        })
+    };
+    let began = Instant::now();
+    while open(&format!("{}.", process.id)) {
+        assert!(began.elapsed() < Duration::from_secs(20), "a file of the log is left open");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
 fn a_kill_in_a_restarts_pause_reaches_what_the_run_left() {
     let engine = Engine::new();
     let mut spec = spec("sleep 60 & echo $!; exit 1");
