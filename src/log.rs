@@ -27,7 +27,7 @@ pub(crate) use dir::{LogDir, LogLimits};
 pub(crate) use follower::{Follower, Item, Output};
 pub(crate) use output_stream::{Offsets, OutputStream};
 pub(crate) use pump::{Intake, Pump, Readers};
-pub(crate) use store::{Boundary, Log, Position};
+pub(crate) use store::{Attachment, Boundary, Log, Position};
 
 #[cfg(test)]
 mod tests;

@@ -33,7 +33,7 @@ pub(crate) use process::Process;
 pub(crate) use spawn::Shell;
 pub(crate) use spec::{ProcessSpec, RestartPolicy};
 pub(crate) use state::{Reason, State};
-pub(crate) use supervise::Supervisor;
+pub(crate) use supervise::{Started, Supervisor};
 pub(crate) use table::{Memory, ProcessTable};
 pub(crate) use underway::Underway;
 

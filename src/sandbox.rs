@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::id::{IdSource, ProcessId};
 use crate::log::{LogDir, LogLimits, Pump};
 use crate::process::{
-    self, EndRequest, Memory, Process, ProcessSpec, ProcessTable, Shell, Supervisor, Underway,
+    self, EndRequest, Memory, Process, ProcessSpec, ProcessTable, Shell, Started, Supervisor, Underway,
 };
 use crate::runtime::Runtime;
 
@@ -71,7 +71,7 @@ impl Sandbox {
     }
 
     /// Starts a command.
-    pub(crate) async fn start(&self, spec: ProcessSpec) -> Result<Arc<Process>> {
+    pub(crate) async fn start(&self, spec: ProcessSpec) -> Result<Started> {
         self.supervisor.start(spec).await
     }
 

@@ -22,9 +22,19 @@ use super::underway::Underway;
 use super::{children, long_command, tree};
 use crate::error::{Error, Result};
 use crate::id::IdSource;
-use crate::log::{Intake, Log, LogDir, Pump, Readers};
+use crate::log::{Attachment, Intake, Log, LogDir, Offsets, Pump, Readers};
 use crate::runtime::Runtime;
 use crate::sys::pidfd::{ExitStatus, PidFd};
+
+/// A process that was started.
+#[derive(Debug)]
+pub(crate) struct Started {
+    /// Already in the table, and running.
+    pub(crate) process: Arc<Process>,
+    /// Spares the output from its first byte on, until whoever asked for the start follows it: a command can print more than is
+    /// kept before that.
+    pub(crate) first_byte: Attachment,
+}
 
 /// The group of nobody: every descendant counts as having left it.
 const NO_GROUP: u32 = 0;
@@ -44,14 +54,14 @@ pub(crate) struct Supervisor {
 
 impl Supervisor {
     /// Starts a command and enters it into the table. Once begun, it is done whole: dropping the future does not undo it.
-    pub(crate) async fn start(self: &Arc<Self>, spec: ProcessSpec) -> Result<Arc<Process>> {
+    pub(crate) async fn start(self: &Arc<Self>, spec: ProcessSpec) -> Result<Started> {
         let reservation = self.table.reserve(&spec.name)?;
         let this = self.clone();
         // Not on an executor thread: a hung file system can hold the start for ever.
         blocking::unblock(move || this.start_blocking(spec, reservation)).await
     }
 
-    fn start_blocking(self: &Arc<Self>, spec: ProcessSpec, reservation: Reservation) -> Result<Arc<Process>> {
+    fn start_blocking(self: &Arc<Self>, spec: ProcessSpec, reservation: Reservation) -> Result<Started> {
         let id = self.ids.next();
         if self.table.knows_name(&spec.name) {
             // The link by name would show an earlier process for as long as this one is silent.
@@ -60,6 +70,7 @@ impl Supervisor {
         let spawned = spawn(&spec, id, &self.shell, self.logs.path())?;
         let log = Log::new(&self.logs, id, spec.name.clone());
         let (run, intake) = self.split(spawned, &log)?;
+        let first_byte = Attachment::new(log.clone(), Offsets::default(), true);
         let process = Process::new(id, spec, log, intake.pid, run);
         self.table.insert(process.clone());
         drop(reservation);
@@ -67,7 +78,7 @@ impl Supervisor {
             self.table.remove(&process);
             return Err(error);
         }
-        Ok(process)
+        Ok(Started { process, first_byte })
     }
 
     /// Asks a process to end. The answer says whether there was anything to do; the end itself is seen later.

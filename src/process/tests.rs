@@ -50,7 +50,7 @@ impl Engine {
     }
 
     fn start(&self, spec: ProcessSpec) -> crate::error::Result<Arc<Process>> {
-        within(self.supervisor.start(spec))
+        within(self.supervisor.start(spec)).map(|started| started.process)
     }
 
     fn run(&self, command: &str) -> Arc<Process> {
@@ -148,6 +148,23 @@ fn a_command_runs_and_its_end_is_told() {
     assert_eq!((state.exit_code(), state.reason(), state.signal()), (3, Some(Reason::Exited), None));
     assert_eq!(engine.run("kill -9 $$").state().signal(), Some(9));
     assert_eq!(engine.run("no-such-program").state().exit_code(), 127);
+}
+
+#[test]
+fn who_starts_a_command_can_follow_it_from_its_first_byte() {
+    // Eight times what is kept.
+    const BYTES: usize = 8 << 20;
+    let engine = Engine::new();
+    let started = within(engine.supervisor.start(spec(&format!("head -c {BYTES} /dev/zero")))).unwrap();
+    within(started.process.over());
+    let follower = Follower::attach(started.process.log.clone(), Position::default());
+    drop(started.first_byte);
+    let items: Vec<_> = within(follower.collect());
+    let bytes: usize = items
+        .iter()
+        .map(|item| if let Ok(Item::Output(Output { bytes, .. })) = item { bytes.len() } else { 0 })
+        .sum();
+    assert_eq!(bytes, BYTES);
 }
 
 #[test]

@@ -55,28 +55,31 @@ pub(crate) async fn start(mut request: Request<Context>) -> Result<Response, Ref
     // Read whatever becomes of it: a client that left is noticed only behind the body.
     let body = request::body(&mut request, context.limits.process_body_bytes_max).await?;
     let resumed = stream_answer::cursor(&request)?;
-    let (process, from, wanted) = if let Some(cursor) = resumed {
+    let (process, first_byte, from, wanted) = if let Some(cursor) = resumed {
         // A client that repeats a start after a cut gets the process it has started.
         let process = stream_answer::resumed(&context, cursor)?;
         if cursor.ended {
             return Ok(respond::empty(204));
         }
         let waits = ProcessRequest::decode(&body.bytes).is_ok_and(|wanted| wanted.wait_for_completion);
-        (process, cursor.position, Wanted { ports: Vec::new(), completion: waits })
+        (process, None, cursor.position, Wanted { ports: Vec::new(), completion: waits })
     } else {
         let asked = ProcessRequest::decode(&body.bytes)?;
         drop(body);
         let wanted = Wanted { ports: ports(&asked.wait_for_ports)?, completion: asked.wait_for_completion };
-        (context.sandbox.start(spec(&context, asked)?).await?, Position::default(), wanted)
+        let started = context.sandbox.start(spec(&context, asked)?).await?;
+        (started.process, Some(started.first_byte), Position::default(), wanted)
     };
-    match stream_answer::of_start(&context, form(&request, &context)) {
-        Some((dialect, heartbeat)) => {
-            request::watch_client(&request);
-            let condition = (!wanted.ports.is_empty()).then(|| ports_condition(&process, wanted.ports));
-            Ok(stream_answer::answer(&context, Streamed { process, from, dialect, heartbeat, condition }))
-        }
-        None => answer_json(&request, &context, &process, wanted).await,
-    }
+    let Some((dialect, heartbeat)) = stream_answer::of_start(&context, form(&request, &context)) else {
+        drop(first_byte);
+        return answer_json(&request, &context, &process, wanted).await;
+    };
+    request::watch_client(&request);
+    let condition = (!wanted.ports.is_empty()).then(|| ports_condition(&process, wanted.ports));
+    let answer = stream_answer::answer(&context, Streamed { process, from, dialect, heartbeat, condition });
+    // The follower is attached now, and spares it itself.
+    drop(first_byte);
+    Ok(answer)
 }
 
 /// What the answer waits for.
