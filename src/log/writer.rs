@@ -127,10 +127,6 @@ impl Writer {
         max: usize,
         put: &mut dyn FnMut(Piece),
     ) -> io::Result<Taken> {
-        // A file is made for a byte, not for an end of file: `true` leaves none.
-        if matches!(self.target, Target::None) {
-            return self.take_first(dir, from, put);
-        }
         match self.staging.take() {
             Some(staging) if !self.by_hand => {
                 let taken = staging.fill(from, max);
@@ -198,12 +194,19 @@ impl Writer {
         max: usize,
         put: &mut dyn FnMut(Piece),
     ) -> io::Result<Taken> {
-        match &self.target {
-            Target::Memory(_, retry) | Target::Nowhere(retry) if *retry <= Instant::now() => {}
-            Target::Disk(segment) | Target::Memory(segment, _) if !self.by_hand => {
-                let room = usize::try_from(self.room(segment)).unwrap_or(usize::MAX).min(max);
-                // A full segment is followed by the next as soon as there is a byte for it, which is then in hand.
-                if room > 0 {
+        loop {
+            let now = Instant::now();
+            if self.needs_place(now) {
+                // A file is made for a byte, not for an end of file: `true` leaves none. And the byte stays in the pipe until it
+                // is in the file: what is only in our memory is lost when we are killed.
+                match pipe::look(from)? {
+                    Taken::Bytes(_) => self.target = self.next_place(dir, now),
+                    other => return Ok(other),
+                }
+            }
+            match &self.target {
+                Target::Disk(segment) | Target::Memory(segment, _) if !self.by_hand => {
+                    let room = usize::try_from(self.room(segment)).unwrap_or(usize::MAX).min(max);
                     let segment = segment.clone();
                     match Self::splice(&segment, from, self.end, room) {
                         Ok(Taken::Bytes(n)) => {
@@ -217,10 +220,27 @@ impl Writer {
                         Err(error) => self.step_down(&error),
                     }
                 }
+                _ => return self.take_by_hand(dir, from, max, put),
             }
-            _ => {}
         }
-        self.take_by_hand(dir, from, max, put)
+    }
+
+    /// Whether the next byte cannot go where the last one went.
+    fn needs_place(&self, now: Instant) -> bool {
+        match &self.target {
+            Target::None => true,
+            Target::Disk(segment) => self.room(segment) == 0,
+            Target::Memory(segment, retry) => *retry <= now || self.room(segment) == 0,
+            Target::Nowhere(retry) => *retry <= now,
+        }
+    }
+
+    /// The best place for the next byte.
+    fn next_place(&mut self, dir: &LogDir, now: Instant) -> Target {
+        match &self.target {
+            Target::Memory(_, retry) if *retry > now => self.open_memory(now),
+            _ => self.open(dir, now),
+        }
     }
 
     /// How many bytes still go into a segment: none when it was given up.
@@ -236,20 +256,7 @@ impl Writer {
         pipe::splice_to_file(from, &*segment.file()?, end - segment.base(), max)
     }
 
-    fn take_first(&mut self, dir: &LogDir, from: &OwnedFd, put: &mut dyn FnMut(Piece)) -> io::Result<Taken> {
-        if pipe::bytes_ready(from)? > 0 {
-            self.target = self.open(dir, Instant::now());
-            return self.take(dir, from, BUFFER_BYTES, put);
-        }
-        let mut byte = [0];
-        let taken = pipe::read(from, &mut byte)?;
-        if taken == Taken::Bytes(1) {
-            self.store(dir, &byte, put);
-        }
-        Ok(taken)
-    }
-
-    /// The way through user space: for file systems without splice, and while the disk is asked again.
+    /// The way through user space: for file systems without splice, and for bytes that nothing takes.
     fn take_by_hand(
         &mut self,
         dir: &LogDir,
@@ -269,13 +276,10 @@ impl Writer {
     fn store(&mut self, dir: &LogDir, mut bytes: &[u8], put: &mut dyn FnMut(Piece)) {
         let now = Instant::now();
         while !bytes.is_empty() {
+            if self.needs_place(now) {
+                self.target = self.next_place(dir, now);
+            }
             match &self.target {
-                Target::None => self.target = self.open(dir, now),
-                Target::Memory(_, retry) | Target::Nowhere(retry) if *retry <= now => {
-                    self.target = self.open(dir, now);
-                }
-                Target::Disk(segment) if self.room(segment) == 0 => self.target = self.open(dir, now),
-                Target::Memory(segment, _) if self.room(segment) == 0 => self.target = self.open_memory(now),
                 Target::Disk(segment) | Target::Memory(segment, _) => {
                     let segment = segment.clone();
                     let file = segment.file();
@@ -290,7 +294,7 @@ impl Writer {
                         Err(error) => self.step_down(&error),
                     }
                 }
-                Target::Nowhere(_) => {
+                Target::None | Target::Nowhere(_) => {
                     self.end += bytes.len() as u64;
                     put(Piece::Lost { end: self.end });
                     return;

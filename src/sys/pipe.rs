@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice};
 
@@ -39,6 +40,25 @@ pub(crate) fn grow(pipe: impl AsFd) {
 /// How many bytes stand in the pipe now.
 pub(crate) fn bytes_ready(pipe: impl AsFd) -> io::Result<u64> {
     Ok(rustix::io::ioctl_fionread(pipe)?)
+}
+
+/// What an attempt to take bytes out of a pipe would give now. Nothing is taken.
+pub(crate) fn look(pipe: impl AsFd) -> io::Result<Taken> {
+    loop {
+        let ready = bytes_ready(&pipe)?;
+        if ready > 0 {
+            return Ok(Taken::Bytes(usize::try_from(ready).unwrap_or(usize::MAX)));
+        }
+        let mut polled = [PollFd::new(&pipe, PollFlags::IN)];
+        match poll(&mut polled, Some(&Timespec::default())) {
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+            // A byte came between the two looks.
+            Ok(_) if polled[0].revents().contains(PollFlags::IN) => {}
+            Ok(_) if polled[0].revents().contains(PollFlags::HUP) => return Ok(Taken::End),
+            Ok(_) => return Ok(Taken::Empty),
+        }
+    }
 }
 
 /// What one attempt to take bytes out of a pipe gave.
