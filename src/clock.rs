@@ -2,6 +2,14 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Milliseconds since the machine was started, time asleep included: the same for every process, and it never jumps.
+pub(crate) fn boot_ms() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let (seconds, nanos) =
+        (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_nsec).unwrap_or(0));
+    seconds * 1000 + nanos / 1_000_000
+}
+
 /// Milliseconds since 1970.
 pub(crate) fn now_ms() -> u64 {
     to_ms(SystemTime::now())

@@ -38,6 +38,15 @@ pub enum LogFormat {
     Json,
 }
 
+/// Of how many processes the daemon is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Processes {
+    /// A keeper, and a worker that it starts again when it dies.
+    KeeperAndWorker,
+    /// One that serves: commands do not survive it.
+    One,
+}
+
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -151,6 +160,8 @@ pub struct Config {
     pub request_log: bool,
     /// The `Server-Timing` header on each answer.
     pub server_timing: bool,
+    /// Whether a process that serves is outlived by another.
+    pub processes: Processes,
     /// The form of log lines.
     pub log_format: LogFormat,
 }

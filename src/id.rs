@@ -6,6 +6,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// The key of the process table, the stem of log file names, and the first field of a stream cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ProcessId {
@@ -16,6 +19,31 @@ pub(crate) struct ProcessId {
 impl fmt::Display for ProcessId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}-{}", self.boot, self.serial)
+    }
+}
+
+impl ProcessId {
+    /// The number that all ids of one source share.
+    pub(crate) fn boot(self) -> u32 {
+        self.boot
+    }
+
+    /// The number of this id in its source, from 1.
+    pub(crate) fn serial(self) -> u64 {
+        self.serial
+    }
+}
+
+impl Serialize for ProcessId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ProcessId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(|NotAnId| D::Error::custom("not the id of a process"))
     }
 }
 
@@ -48,6 +76,16 @@ impl IdSource {
     /// A source whose ids no other source gives, but for a chance of one in four thousand million.
     pub(crate) fn new() -> Self {
         Self { boot: fastrand::u32(..), next: AtomicU64::new(1) }
+    }
+
+    /// A source that goes on where another one ended.
+    pub(crate) fn resume(boot: u32, next: u64) -> Self {
+        Self { boot, next: AtomicU64::new(next) }
+    }
+
+    /// The serial of the next id.
+    pub(crate) fn upcoming(&self) -> u64 {
+        self.next.load(Ordering::Relaxed)
     }
 
     /// The next id.

@@ -3,10 +3,13 @@
 pub mod cli;
 mod clock;
 pub mod config;
+mod custody;
 pub mod daemon;
 mod error;
 mod http;
 mod id;
+mod keeper;
+mod listen;
 mod log;
 mod network;
 mod process;

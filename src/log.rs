@@ -14,10 +14,12 @@
 pub(crate) mod cursor;
 mod dir;
 mod follower;
+mod keeping;
 mod order;
 mod order_file;
 mod output_stream;
 mod pump;
+pub(crate) mod record;
 mod retention;
 mod segment;
 mod store;
@@ -25,9 +27,10 @@ mod writer;
 
 pub(crate) use dir::{LogDir, LogLimits};
 pub(crate) use follower::{Follower, Item, Output};
+pub(crate) use keeping::Kept;
 pub(crate) use output_stream::{Offsets, OutputStream};
-pub(crate) use pump::{Intake, Pump, Readers};
-pub(crate) use store::{Attachment, Boundary, Log, Position};
+pub(crate) use pump::{ExitWatch, Intake, OnExit, Pump, Readers};
+pub(crate) use store::{Attachment, Boundary, Log, LogDeposits, Position};
 
 #[cfg(test)]
 mod tests;

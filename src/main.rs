@@ -16,7 +16,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Ok(Action::Serve(config)) => match boxd::daemon::run(&config) {
-            Ok(()) => return ExitCode::SUCCESS,
+            Ok(code) => return code,
             Err(text) => (ExitCode::FAILURE, text),
         },
         Err(bad) => (ExitCode::from(BAD_USAGE), bad.to_string()),

@@ -8,14 +8,15 @@
 //! **Invariants.** Every started process is in the table. An exit is recorded before it is reaped. Only `spawn.rs` starts
 //! commands. A signal goes through a pidfd, never to a bare number that may have a new owner. A user's name is never a path.
 
+mod adopt;
 mod children;
 mod end;
+mod intent;
 mod long_command;
 mod orphans;
 mod ports;
 #[expect(clippy::module_inception, reason = "the folder's main type")]
 mod process;
-#[cfg_attr(not(test), expect(dead_code, reason = "taken over by the keeper; until then its form is tested"))]
 mod record;
 mod spawn;
 mod spec;
@@ -24,12 +25,16 @@ mod stdin;
 mod supervise;
 mod table;
 mod tree;
+mod unborn;
 mod underway;
 
+pub(crate) use adopt::Adopted;
 pub(crate) use end::EndRequest;
+pub(crate) use intent::Intents;
 pub(crate) use orphans::reap_as_init;
 pub(crate) use ports::{PortsAnswer, wait_for_ports};
 pub(crate) use process::Process;
+pub(crate) use record::History;
 pub(crate) use spawn::Shell;
 pub(crate) use spec::{ProcessSpec, RestartPolicy};
 pub(crate) use state::{Reason, State};

@@ -6,7 +6,9 @@
 pub(crate) mod descriptors;
 pub(crate) mod file;
 pub(crate) mod oom;
+pub(crate) mod packets;
 pub(crate) mod pidfd;
 pub(crate) mod pipe;
 pub(crate) mod poller;
 pub(crate) mod signals;
+pub(crate) mod wait;

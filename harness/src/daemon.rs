@@ -7,6 +7,7 @@ use std::{
     cell::{Cell, RefCell},
     fs,
     io::{BufRead, BufReader, Read},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -14,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::{fixture::Fixture, target::Target, variables::unique_name};
 
@@ -146,8 +147,8 @@ impl Drop for Daemon {
     /// Kills it if it still runs, and removes its directory.
     fn drop(&mut self) {
         if matches!(self.exited.try_recv(), Err(mpsc::TryRecvError::Empty)) {
-            // It may have ended, and been reaped, since the look.
-            let _killed: bool = kill_process(self.pid, Signal::KILL).is_ok();
+            // With whatever it is made of. It may have ended, and been reaped, since the look.
+            let _killed: bool = kill_process_group(self.pid, Signal::KILL).is_ok();
         }
         // A directory that can't be removed stays in the temporary folder; no case depends on it.
         let _removed: bool = fs::remove_dir_all(&self.directory).is_ok();
@@ -177,6 +178,7 @@ fn spawn(program: &Path, directory: &Path, fixture: &Fixture) -> std::io::Result
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
+        .process_group(0)
         .spawn()
 }
 

@@ -11,7 +11,7 @@ use clap::builder::BoolishValueParser;
 
 use super::units::{duration, positive_duration};
 use crate::config::{
-    Access, Config, Listen, LogFormat, RequestLimits, Retention, Secret, StreamDialect, Streams,
+    Access, Config, Listen, LogFormat, Processes, RequestLimits, Retention, Secret, StreamDialect, Streams,
 };
 
 /// Share of the host's memory that logs may take on disk, when nothing is set: what the known server does.
@@ -162,6 +162,10 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "BOXD_LOG_FORMAT", value_enum, default_value = "auto", help_heading = "Daemon")]
     log_format: LogFormat,
 
+    /// Serve in one process: commands do not survive the end of it
+    #[arg(long, env = "BOXD_NO_KEEPER", value_parser = BoolishValueParser::new(), help_heading = "Daemon")]
+    no_keeper: bool,
+
     /// No log line for each request [env: DISABLE_REQUEST_LOGGING=true too]
     #[arg(long, env = "BOXD_NO_REQUEST_LOG", value_parser = BoolishValueParser::new(), help_heading = "Daemon")]
     no_request_log: bool,
@@ -228,6 +232,7 @@ impl ServeArgs {
             keep_alive_disabled: known.is_on("BL_DISABLE_KEEPALIVE"),
             request_log: !(self.no_request_log || known.is_on("DISABLE_REQUEST_LOGGING")),
             server_timing: known.is_on("ENABLE_PROCESSING_TIME"),
+            processes: if self.no_keeper { Processes::One } else { Processes::KeeperAndWorker },
             log_format: self.log_format,
         })
     }

@@ -17,7 +17,6 @@ use event_listener::Event;
 use futures_lite::FutureExt;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::context::{self, Client};
 use super::io::Io;
@@ -25,11 +24,8 @@ use super::presence::{Overdue, Patience, Presence};
 use super::read_ahead::ReadAhead;
 use super::refusal::raw_answer;
 use super::wire::Application;
-use crate::config::{Listen, RequestLimits};
+use crate::config::RequestLimits;
 use crate::runtime::Runtime;
-
-/// Connections that the kernel holds until they are accepted; it caps this at `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
 
 /// The largest head of a request, and what is buffered of an answer: a client that does not read costs this much.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -53,34 +49,11 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Listens. The error says where.
-    pub(crate) fn bind(listen: Listen) -> Result<Self, String> {
-        let result = match listen {
-            Listen::Address(address) => bind(address),
-            // One socket takes both; a host without IPv6 has only the other.
-            Listen::AllInterfaces(port) => bind(SocketAddr::from(([0u16; 8], port)))
-                .or_else(|_| bind(SocketAddr::from(([0u8; 4], port)))),
-        };
-        let place = match listen {
-            Listen::Address(address) => address.to_string(),
-            Listen::AllInterfaces(port) => format!("port {port}"),
-        };
-        let socket = result.map_err(|error| format!("cannot listen on {place}: {error}"))?;
-        let address = socket.local_addr().map_err(|error| format!("cannot listen on {place}: {error}"))?;
-        let socket = Async::new(socket).map_err(|error| format!("cannot listen on {place}: {error}"))?;
-        Ok(Self { socket, address })
+    /// Takes over a socket that listens.
+    pub(crate) fn new(socket: TcpListener) -> io::Result<Self> {
+        let address = socket.local_addr()?;
+        Ok(Self { socket: Async::new(socket)?, address })
     }
-}
-
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    // Accepted sockets inherit it: an answer is never held back for the next one.
-    sockopt::set_tcp_nodelay(&socket, true)?;
-    rustix::net::bind(&socket, &address)?;
-    rustix::net::listen(&socket, BACKLOG)?;
-    Ok(TcpListener::from(socket))
 }
 
 /// Serves connections until told to go away.

@@ -3,13 +3,14 @@
 //! ```text
 //! <id>.stdout.log  <id>.stderr.log  <id>.order      one process; further segments are <id>.stdout.1.log …
 //! <name>.stdout.log -> <id>.stdout.log              the newest segment of the latest process of a name (a link)
-//! <boot>.lock                                       held by the daemon whose ids begin with <boot>
+//! <boot>.lock                                       locked by the daemon whose ids begin with <boot>
 //! ```
 //! A user's name never becomes a path: it is spelled injectively with letters that cannot leave the folder.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,8 +18,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::OutputStream;
+use super::keeping::Kept;
+use super::record::{self, LogRecord};
 use super::segment::Segment;
 use super::store::Log;
+use crate::custody::Custody;
 use crate::id::ProcessId;
 
 /// Spelled names longer than this are cut and told apart by a hash: with `.stdout.log` they stay under the 255 bytes that
@@ -42,6 +46,8 @@ pub(crate) struct LogLimits {
 pub(crate) struct LogDir {
     path: PathBuf,
     pub(crate) limits: LogLimits,
+    /// Where the next worker learns what it needs to read the logs.
+    pub(crate) custody: Custody,
     /// Bytes stored by all logs.
     stored: AtomicU64,
     /// Bytes of those that are in memory.
@@ -55,21 +61,25 @@ pub(crate) struct LogDir {
 
 impl LogDir {
     /// Opens the folder, makes it when it is missing, and sweeps out what dead daemons left there longer ago than
-    /// `leftovers_age`.
+    /// `leftovers_age`. Workers of one daemon have the same boot number, and may be there at the same time.
     pub(crate) fn open(
         path: &Path,
         boot: u32,
         limits: LogLimits,
         leftovers_age: Duration,
+        custody: Custody,
     ) -> io::Result<Arc<Self>> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         let path = path.canonicalize()?;
-        let lock = new_file(&path.join(lock_name(boot)))?;
-        crate::sys::file::try_lock(&lock)?;
+        let lock = path.join(lock_name(boot));
+        let lock =
+            File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(lock)?;
+        crate::sys::file::share_lock(&lock)?;
         sweep::sweep(&path, leftovers_age);
         Ok(Arc::new(Self {
             path,
             limits,
+            custody,
             stored: AtomicU64::new(0),
             in_memory: AtomicU64::new(0),
             logs: Mutex::default(),
@@ -100,7 +110,43 @@ impl LogDir {
             }
             result => result?,
         };
-        Ok(Segment::on_disk(base, path, file))
+        let segment = Segment::on_disk(base, part, path, file);
+        self.note(segment.record(id, stream));
+        Ok(segment)
+    }
+
+    /// Makes a file in memory, number `number` of a process, for a stream's bytes from `base` on.
+    pub(crate) fn create_in_memory(
+        &self,
+        id: ProcessId,
+        stream: OutputStream,
+        number: u32,
+        base: u64,
+    ) -> io::Result<Arc<Segment>> {
+        let file = crate::sys::file::in_memory("boxd-log")?;
+        let deposit = Kept::Memory(number).deposit(&self.custody, id, file.as_fd());
+        let segment = Segment::in_memory(base, number, file, Some(deposit));
+        self.note(segment.record(id, stream));
+        Ok(segment)
+    }
+
+    /// Tells the next worker something about a log.
+    pub(crate) fn note(&self, record: impl IntoIterator<Item = LogRecord>) {
+        for record in record {
+            self.custody.note(record::KIND, &record);
+        }
+    }
+
+    /// What the folder holds of a stream: the file of this part, and its size. `None`: there is no such file.
+    pub(crate) fn find(&self, id: ProcessId, stream: OutputStream, part: u32) -> Option<(PathBuf, u64)> {
+        let path = self.path.join(file_name(id, stream, part));
+        let size = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?.len();
+        Some((path, size))
+    }
+
+    /// Opens the order file of a process, if it has one.
+    pub(crate) fn open_order(&self, id: ProcessId) -> Option<File> {
+        File::options().read(true).write(true).open(self.order_path(id)).ok()
     }
 
     /// Writes the whole order file of a process and gives it back open.

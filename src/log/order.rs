@@ -44,6 +44,16 @@ impl Run {
         self.tagged_end & !STDERR_BIT
     }
 
+    /// The run that was written as these bytes.
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        let word = |at: usize| {
+            let mut word = [0; 8];
+            word.copy_from_slice(&bytes[at..at + 8]);
+            u64::from_le_bytes(word)
+        };
+        Self { tagged_end: word(0), at_ms: word(8) }
+    }
+
     /// The form on disk, little endian.
     pub(crate) fn to_bytes(self) -> [u8; 16] {
         let mut bytes = [0; 16];
@@ -84,6 +94,11 @@ impl Order {
         Self { runs: VecDeque::new(), first: 0, epoch: 0, broken: false, runs_max }
     }
 
+    /// The order that these runs make.
+    pub(crate) fn restore(runs: Vec<Run>) -> Self {
+        Self { runs: runs.into(), ..Self::default() }
+    }
+
     /// Says that `stream` now reaches `end`.
     pub(crate) fn push(&mut self, stream: OutputStream, end: u64, at_ms: u64) {
         let broken = std::mem::take(&mut self.broken);
@@ -99,6 +114,11 @@ impl Order {
         if self.runs.len() > self.runs_max {
             self.coarsen();
         }
+    }
+
+    /// How far the runs of a stream reach.
+    pub(crate) fn end(&self, stream: OutputStream) -> u64 {
+        self.runs.iter().rev().find(|run| run.stream() == stream).map_or(0, |run| run.end())
     }
 
     /// Makes the next bytes start a run of their own (a new run of the command begins).

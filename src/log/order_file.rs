@@ -37,6 +37,22 @@ pub(crate) struct Missing {
 }
 
 impl OrderFile {
+    /// The file that an earlier worker wrote, and the runs in it. None of either when there is no file that makes sense.
+    pub(crate) fn restore(dir: &LogDir, id: ProcessId) -> (Self, Vec<Run>) {
+        let read = |file: File| {
+            let mut bytes = vec![0; usize::try_from(file.metadata().ok()?.len()).ok()?];
+            file.read_exact_at(&mut bytes, 0).ok()?;
+            let runs: Vec<Run> = bytes
+                .strip_prefix(HEAD)?
+                .chunks_exact(16)
+                .filter_map(|run| Some(Run::from_bytes(run.try_into().ok()?)))
+                .collect();
+            let written = runs.len() as u64;
+            Some((Self { file: Some(file), written, ..Self::default() }, runs))
+        };
+        dir.open_order(id).and_then(read).unwrap_or_default()
+    }
+
     /// What `order` has that the file has not.
     pub(crate) fn missing(&self, order: &Order) -> Option<Missing> {
         if self.closed || (self.file.is_none() && order.len() < 2) {

@@ -11,10 +11,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Log, OutputStream};
+use crate::clock;
+use crate::custody::Deposit;
 use crate::sys::pidfd::{ExitStatus, PidFd};
 use crate::sys::pipe::{self, Taken};
 use crate::sys::poller::Poller;
@@ -32,43 +34,63 @@ const BUSY_BYTES: usize = 256 * 1024;
 const SOURCES: u64 = 3;
 const SOURCE_EXIT: u64 = 2;
 
-/// Called once, on a pump thread, when the command has exited and its pipes were drained.
-type OnExit = Box<dyn FnOnce(ExitStatus) + Send>;
+/// Called once when the command has exited and its pipes were drained: how, and when (milliseconds since 1970).
+pub(crate) type OnExit = Box<dyn FnOnce(ExitStatus, u64) + Send>;
+
+/// How the exit of a command is learnt.
+pub(crate) enum ExitWatch {
+    /// It is a child of ours.
+    Child(Arc<PidFd>, OnExit),
+    /// Somebody else is told, and calls `Pump::exited`.
+    Told(OnExit),
+    /// It has exited, and that is known. What it started may still write.
+    Past,
+}
 
 /// One run of a command as the pump sees it: two pipes, a pidfd, and where everything goes.
 pub(crate) struct Intake {
     log: Arc<Log>,
     /// The read ends; `None` once nobody holds the write end. Held while bytes of that pipe are moved.
     pipes: [Mutex<Option<OwnedFd>>; 2],
-    pidfd: Arc<PidFd>,
+    /// The command, as long as its exit is to be seen here.
+    pidfd: Option<Arc<PidFd>>,
     /// Taken by the thread that sees the exit.
     on_exit: Mutex<Option<OnExit>>,
+    /// The exit has been dealt with.
+    is_past: AtomicBool,
     token: AtomicU64,
+    /// What the keeper has of this run, as long as there is something to read or to reap.
+    _deposit: Deposit,
 }
 
 impl Intake {
     /// A run that is not yet pumped.
     pub(crate) fn new(
         log: Arc<Log>,
-        stdout: OwnedFd,
-        stderr: OwnedFd,
-        pidfd: Arc<PidFd>,
-        on_exit: OnExit,
+        pipes: [Option<OwnedFd>; 2],
+        watch: ExitWatch,
+        deposit: Deposit,
     ) -> Self {
+        let (pidfd, on_exit) = match watch {
+            ExitWatch::Child(pidfd, on_exit) => (Some(pidfd), Some(on_exit)),
+            ExitWatch::Told(on_exit) => (None, Some(on_exit)),
+            ExitWatch::Past => (None, None),
+        };
         Self {
             log,
-            pipes: [Mutex::new(Some(stdout)), Mutex::new(Some(stderr))],
+            pipes: pipes.map(Mutex::new),
             pidfd,
-            on_exit: Mutex::new(Some(on_exit)),
+            is_past: AtomicBool::new(on_exit.is_none()),
+            on_exit: Mutex::new(on_exit),
             token: AtomicU64::new(0),
+            _deposit: deposit,
         }
     }
 
     fn is_done(&self) -> bool {
         let taken =
             |slot: &Mutex<Option<OwnedFd>>| slot.lock().unwrap_or_else(PoisonError::into_inner).is_none();
-        let exited = self.on_exit.lock().unwrap_or_else(PoisonError::into_inner).is_none();
-        exited && self.pipes.iter().all(taken)
+        self.is_past.load(Ordering::SeqCst) && self.pipes.iter().all(taken)
     }
 }
 
@@ -119,7 +141,7 @@ impl Pump {
     }
 
     /// Begins to pump a run. Everything that is in the pipes already is found.
-    pub(crate) fn attach(&self, intake: Intake) -> io::Result<()> {
+    pub(crate) fn attach(&self, intake: Intake) -> io::Result<Arc<Intake>> {
         let base = self.next.fetch_add(1, Ordering::Relaxed) * SOURCES;
         intake.token.store(base, Ordering::Relaxed);
         let intake = Arc::new(intake);
@@ -129,7 +151,22 @@ impl Pump {
         if result.is_err() && lock(&self.intakes).remove(&base).is_some() {
             intake.log.end_intake();
         }
-        result
+        result.map(|()| intake)
+    }
+
+    /// Deals with an exit that somebody else has seen: drains what the pipes hold at this moment, and reports. Once.
+    ///
+    /// Blocks as long as the disk does.
+    pub(crate) fn exited(&self, intake: &Arc<Intake>, status: ExitStatus, at_ms: u64) {
+        self.report(intake, status, at_ms);
+        self.forget_if_done(intake);
+    }
+
+    /// Drains what the pipes of a run hold at this moment. Blocks as long as the disk does.
+    pub(crate) fn catch_up(&self, intake: &Intake) {
+        for stream in OutputStream::BOTH {
+            self.drain(intake, stream);
+        }
     }
 
     /// The pipes first: an exit that is seen at once then finds them in place.
@@ -139,7 +176,10 @@ impl Pump {
                 self.poller.add(pipe, base + stream as u64)?;
             }
         }
-        self.poller.add(&*intake.pidfd, base + SOURCE_EXIT)
+        match &intake.pidfd {
+            Some(pidfd) => self.poller.add(&**pidfd, base + SOURCE_EXIT),
+            None => Ok(()),
+        }
     }
 
     fn run(&self) {
@@ -160,6 +200,11 @@ impl Pump {
             0 => self.pump(&intake, OutputStream::Stdout, token),
             _ => self.pump(&intake, OutputStream::Stderr, token),
         }
+        self.forget_if_done(&intake);
+    }
+
+    fn forget_if_done(&self, intake: &Intake) {
+        let base = intake.token.load(Ordering::Relaxed);
         if intake.is_done() && lock(&self.intakes).remove(&base).is_some() {
             intake.log.end_intake();
         }
@@ -210,22 +255,28 @@ impl Pump {
 
     /// Looks whether the command has exited, drains what its pipes hold at this moment, and reports.
     fn exit(&self, intake: &Intake, token: u64) {
-        match intake.pidfd.peek_exit() {
+        let Some(pidfd) = &intake.pidfd else { return };
+        match pidfd.peek_exit() {
             Ok(Some(status)) => {
-                for stream in OutputStream::BOTH {
-                    self.drain(intake, stream);
-                }
-                self.poller.remove(&*intake.pidfd);
-                if let Some(on_exit) = lock(&intake.on_exit).take() {
-                    self.readers.hold();
-                    on_exit(status);
-                    self.readers.serve();
-                }
+                self.poller.remove(&**pidfd);
+                self.report(intake, status, clock::now_ms());
             }
             Ok(None) => {
-                self.poller.rearm(&*intake.pidfd, token).ok();
+                self.poller.rearm(&**pidfd, token).ok();
             }
             Err(error) => tracing::error!(%error, "the exit of a command cannot be read"),
+        }
+    }
+
+    /// Drains what the pipes hold at this moment, and reports an exit.
+    fn report(&self, intake: &Intake, status: ExitStatus, at_ms: u64) {
+        self.catch_up(intake);
+        if let Some(on_exit) = lock(&intake.on_exit).take() {
+            self.readers.hold();
+            on_exit(status, at_ms);
+            self.readers.serve();
+            // Only now: the keeper must not let the run go while its exit is in nobody's books.
+            intake.is_past.store(true, Ordering::SeqCst);
         }
     }
 

@@ -9,16 +9,25 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use super::OutputStream;
+use super::record::LogRecord;
+use crate::custody::Deposit;
+use crate::id::ProcessId;
+
 /// A file of log bytes. The byte at stream offset `o` stands at file offset `o - base`.
 #[derive(Debug)]
 pub(crate) struct Segment {
     base: u64,
+    /// Which file of the stream, or which file in memory of the process.
+    number: u32,
     /// `None`: the file is memory without a name.
     path: Option<PathBuf>,
     /// Guards the handle only; never held while reading or writing.
     handle: Mutex<Handle>,
     /// It was taken out of the account for good. Set under the account's lock.
     is_given_up: AtomicBool,
+    /// The keeper's copy of a file in memory.
+    _deposit: Option<Deposit>,
 }
 
 #[derive(Debug)]
@@ -30,19 +39,39 @@ enum Handle {
 }
 
 impl Segment {
-    /// A segment on disk whose first byte has the stream offset `base`.
-    pub(crate) fn on_disk(base: u64, path: PathBuf, file: File) -> Arc<Self> {
-        Self::new(base, Some(path), file)
+    /// A segment on disk, file number `part` of its stream, whose first byte has the stream offset `base`.
+    pub(crate) fn on_disk(base: u64, part: u32, path: PathBuf, file: File) -> Arc<Self> {
+        Self::new(base, part, Some(path), Handle::Kept(Arc::new(file)), None)
     }
 
-    /// A segment in memory.
-    pub(crate) fn in_memory(base: u64, file: File) -> Arc<Self> {
-        Self::new(base, None, file)
+    /// One that is there already; it is opened by whoever needs it.
+    pub(crate) fn found(base: u64, part: u32, path: PathBuf) -> Arc<Self> {
+        Self::new(base, part, Some(path), Handle::Lent(Weak::new()), None)
     }
 
-    fn new(base: u64, path: Option<PathBuf>, file: File) -> Arc<Self> {
-        let handle = Mutex::new(Handle::Kept(Arc::new(file)));
-        Arc::new(Self { base, path, handle, is_given_up: AtomicBool::new(false) })
+    /// A segment in memory, and the keeper's copy of it.
+    pub(crate) fn in_memory(base: u64, number: u32, file: File, deposit: Option<Deposit>) -> Arc<Self> {
+        Self::new(base, number, None, Handle::Kept(Arc::new(file)), deposit)
+    }
+
+    fn new(
+        base: u64,
+        number: u32,
+        path: Option<PathBuf>,
+        handle: Handle,
+        deposit: Option<Deposit>,
+    ) -> Arc<Self> {
+        let (handle, is_given_up) = (Mutex::new(handle), AtomicBool::new(false));
+        Arc::new(Self { base, number, path, handle, is_given_up, _deposit: deposit })
+    }
+
+    /// What the next worker needs to know of it to find it; nothing when it can guess.
+    pub(crate) fn record(&self, id: ProcessId, stream: OutputStream) -> Option<LogRecord> {
+        let Self { base, number, .. } = *self;
+        if self.is_memory() {
+            return Some(LogRecord::Memory { id, stream, number, base });
+        }
+        (number > 0 || base > 0).then_some(LogRecord::Segment { id, stream, part: number, base })
     }
 
     /// The stream offset of the file's first byte.
@@ -160,13 +189,20 @@ impl Extents {
         self.list.iter().map(|e| &e.segment)
     }
 
-    /// Says that the stream goes on to `end` and that these bytes are in `segment`.
-    pub(crate) fn grow(&mut self, segment: &Arc<Segment>, end: u64) {
-        match self.list.last_mut() {
-            Some(last) if Arc::ptr_eq(&last.segment, segment) && last.end == self.end => last.end = end,
-            _ => self.list.push(Extent { start: self.end, end, segment: segment.clone() }),
-        }
+    /// Says that the stream goes on to `end` and that these bytes are in `segment`; whether they are the first there.
+    pub(crate) fn grow(&mut self, segment: &Arc<Segment>, end: u64) -> bool {
+        let start = self.end;
         self.end = end;
+        match self.list.last_mut() {
+            Some(last) if Arc::ptr_eq(&last.segment, segment) && last.end == start => {
+                last.end = end;
+                false
+            }
+            _ => {
+                self.list.push(Extent { start, end, segment: segment.clone() });
+                true
+            }
+        }
     }
 
     /// Says that the stream goes on to `end` and that these bytes are nowhere.
@@ -238,12 +274,12 @@ mod tests {
     use super::*;
 
     fn memory(base: u64) -> Arc<Segment> {
-        Segment::in_memory(base, crate::sys::file::in_memory("test").unwrap())
+        Segment::in_memory(base, 0, crate::sys::file::in_memory("test").unwrap(), None)
     }
 
     fn disk(base: u64) -> Arc<Segment> {
         let file = crate::sys::file::in_memory("test").unwrap();
-        Segment::on_disk(base, PathBuf::from("/nonexistent/segment"), file)
+        Segment::on_disk(base, 0, PathBuf::from("/nonexistent/segment"), file)
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod account;
 mod attachment;
+mod restore;
 mod upkeep;
 
 use std::io;
@@ -16,16 +17,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use event_listener::{Event, EventListener};
 
 use super::order_file::OrderFile;
+use super::record::LogRecord;
 use super::segment::{Extents, Segment};
 use super::writer::{Piece, Writer};
 use super::{LogDir, Offsets, OutputStream, retention};
 use crate::clock;
+use crate::custody::Custody;
 use crate::id::ProcessId;
 use crate::sys::pipe::Taken;
 use account::Account;
 
 pub(crate) use account::{Boundary, Plan, PlannedRead, Position, Question};
 pub(crate) use attachment::Attachment;
+pub(crate) use restore::LogDeposits;
 
 /// The log of one process.
 #[derive(Debug)]
@@ -96,7 +100,7 @@ impl Log {
 
     /// The command writes more to `stream` than its pipe holds.
     pub(crate) fn set_busy(&self, stream: OutputStream, pipe: &OwnedFd) {
-        lock(&self.writers[stream as usize]).set_busy(pipe);
+        lock(&self.writers[stream as usize]).set_busy(&self.dir, pipe);
     }
 
     /// Whether a stream has a pipe of its own inside the kernel.
@@ -107,7 +111,11 @@ impl Log {
 
     /// Says that a run ended where the streams stand now, and that another follows.
     pub(crate) fn end_run(&self, run: u32, attempt: u32, exit_code: i32, delay_ms: u64) {
-        lock(&self.account).end_run(run, attempt, exit_code, delay_ms);
+        {
+            let mut account = lock(&self.account);
+            let boundary = account.end_run(run, attempt, exit_code, delay_ms);
+            self.dir.note([LogRecord::RunEnded { id: self.id, boundary }]);
+        }
         self.changed.notify(usize::MAX);
     }
 
@@ -116,7 +124,9 @@ impl Log {
     pub(crate) fn seal(&self) {
         {
             let mut account = lock(&self.account);
-            account.sealed = Some(account.ends());
+            let at = account.ends();
+            account.sealed = Some(at);
+            self.dir.note([LogRecord::Sealed { id: self.id, at }]);
             account.order.shrink();
         }
         self.changed.notify(usize::MAX);
@@ -135,7 +145,7 @@ impl Log {
     }
 
     /// Another run may follow until the log is sealed, and go on in the same files.
-    fn close_if_done(&self) {
+    pub(crate) fn close_if_done(&self) {
         if self.sealed().is_some() && self.intakes.load(Ordering::SeqCst) == 0 {
             self.close();
         }
@@ -189,6 +199,11 @@ impl Log {
         lock(&self.account).reaches(position)
     }
 
+    /// When the last run ended after which another was to follow: milliseconds since 1970.
+    pub(crate) fn last_run_ended_ms(&self) -> Option<u64> {
+        lock(&self.account).boundaries.back().map(|boundary| boundary.at_ms)
+    }
+
     /// Whether a run ended after which the command was started again.
     pub(crate) fn has_restarted(&self) -> bool {
         !lock(&self.account).boundaries.is_empty()
@@ -219,6 +234,16 @@ impl Log {
         }
     }
 
+    /// Whose log it is.
+    pub(crate) fn id(&self) -> ProcessId {
+        self.id
+    }
+
+    /// Where the next worker learns of this process.
+    pub(crate) fn custody(&self) -> &Custody {
+        &self.dir.custody
+    }
+
     /// Whether `offset` is the end of the stream.
     pub(crate) fn is_end(&self, stream: OutputStream, offset: u64) -> bool {
         lock(&self.account).stream(stream).end() == offset
@@ -246,12 +271,18 @@ impl Log {
                 *end
             }
             Piece::Stored { segment, end } => {
-                extents.grow(segment, *end);
+                if extents.grow(segment, *end) {
+                    // Said when it was made too, but perhaps only to a journal that has been written anew since.
+                    self.dir.note(segment.record(self.id, stream));
+                }
                 self.dir.add(end - before, segment.is_memory());
                 *end
             }
             Piece::Lost { end } => {
                 extents.lose(*end);
+                if !self.is_removed() {
+                    self.dir.note([LogRecord::Lost { id: self.id, stream, end: *end }]);
+                }
                 *end
             }
         };

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 
 use super::OutputStream::{Stderr, Stdout};
 use super::*;
+use crate::custody::Custody;
 use crate::id::IdSource;
 use crate::sys::pipe::{self, Taken};
 
@@ -30,7 +31,7 @@ impl Bench {
         let folder = std::env::temp_dir().join(format!("boxd-log-{:016x}", fastrand::u64(..)));
         let ids = IdSource::new();
         let limits = LogLimits { file_bytes_max, total_bytes_max, memory_bytes_max: 1 << 20 };
-        let dir = LogDir::open(&folder, ids.boot(), limits, Duration::MAX).unwrap();
+        let dir = LogDir::open(&folder, ids.boot(), limits, Duration::MAX, Custody::none()).unwrap();
         let (r1, w1) = pipe::output_pipe().unwrap();
         let (r2, w2) = pipe::output_pipe().unwrap();
         let log = Log::new(&dir, ids.next(), "bench".to_owned());

@@ -9,14 +9,16 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::OutputStream;
 use super::dir::LogDir;
+use super::keeping::Kept;
 use super::segment::Segment;
+use crate::custody::Deposit;
 use crate::id::ProcessId;
 use crate::sys::file;
 use crate::sys::pipe::{self, Staging, Taken};
@@ -58,8 +60,10 @@ pub(crate) struct Writer {
     parts: u32,
     /// The file system cannot splice; found out once.
     by_hand: bool,
+    /// Files in memory made so far.
+    memories: u32,
     /// A busy stream has one. It is empty but while bytes are moved, and goes when the stream is calm or at its end.
-    staging: Option<Staging>,
+    staging: Option<(Staging, Deposit)>,
     /// Bytes moved through the staging since the pipe ran dry.
     turn_bytes: usize,
     /// How often in a row the pipe ran dry after little.
@@ -86,6 +90,7 @@ impl Writer {
             target: Target::None,
             parts: 0,
             by_hand: false,
+            memories: 0,
             staging: None,
             turn_bytes: 0,
             calm_turns: 0,
@@ -93,12 +98,26 @@ impl Writer {
     }
 
     /// The command writes more than its pipe holds: from now on its bytes are moved in larger lots.
-    pub(crate) fn set_busy(&mut self, pipe: &OwnedFd) {
+    pub(crate) fn set_busy(&mut self, dir: &LogDir, pipe: &OwnedFd) {
         pipe::grow(pipe);
         if self.staging.is_none() && !self.by_hand {
             // Without one the bytes go the direct way.
-            self.staging = Staging::new().ok();
+            self.staging = Staging::new().ok().map(|staging| {
+                // Held before it is used: it may be full when we are killed.
+                let kept = Kept::Staging(self.stream);
+                let deposit = kept.deposit(&dir.custody, self.id, staging.out().as_fd());
+                (staging, deposit)
+            });
             self.calm_turns = 0;
+        }
+    }
+
+    /// Goes on behind what an earlier worker stored: `parts` files and `memories` files in memory, and in the last file if
+    /// there is one.
+    pub(crate) fn resume(&mut self, end: u64, parts: u32, memories: u32, last: Option<Arc<Segment>>) {
+        (self.end, self.parts, self.memories) = (end, parts, memories);
+        if let Some(segment) = last {
+            self.target = Target::Disk(segment);
         }
     }
 
@@ -128,12 +147,12 @@ impl Writer {
         put: &mut dyn FnMut(Piece),
     ) -> io::Result<Taken> {
         match self.staging.take() {
-            Some(staging) if !self.by_hand => {
+            Some((staging, deposit)) if !self.by_hand => {
                 let taken = staging.fill(from, max);
                 if let Ok(Taken::Bytes(n)) = taken {
                     self.empty(dir, &staging, n, put);
                 }
-                self.staging = self.is_still_busy(&taken).then_some(staging);
+                self.staging = self.is_still_busy(&taken).then_some((staging, deposit));
                 taken
             }
             _ => self.take_some(dir, from, max, put),
@@ -217,7 +236,7 @@ impl Writer {
                         Ok(taken) => return Ok(taken),
                         Err(error) if file::is_unspliceable(&error) => self.by_hand = true,
                         Err(_) if segment.is_given_up() => {}
-                        Err(error) => self.step_down(&error),
+                        Err(error) => self.step_down(dir, &error),
                     }
                 }
                 _ => return self.take_by_hand(dir, from, max, put),
@@ -238,7 +257,7 @@ impl Writer {
     /// The best place for the next byte.
     fn next_place(&mut self, dir: &LogDir, now: Instant) -> Target {
         match &self.target {
-            Target::Memory(_, retry) if *retry > now => self.open_memory(now),
+            Target::Memory(_, retry) if *retry > now => self.open_memory(dir, now),
             _ => self.open(dir, now),
         }
     }
@@ -291,7 +310,7 @@ impl Writer {
                             put(Piece::Stored { segment, end: self.end });
                         }
                         Err(_) if segment.is_given_up() => {}
-                        Err(error) => self.step_down(&error),
+                        Err(error) => self.step_down(dir, &error),
                     }
                 }
                 Target::None | Target::Nowhere(_) => {
@@ -319,14 +338,19 @@ impl Writer {
                     return Target::Memory(segment.clone(), now + RETRY_AFTER);
                 }
                 self.report(&error);
-                self.open_memory(now)
+                self.open_memory(dir, now)
             }
         }
     }
 
-    fn open_memory(&self, now: Instant) -> Target {
-        match file::in_memory("boxd-log") {
-            Ok(file) => Target::Memory(Segment::in_memory(self.end, file), now + RETRY_AFTER),
+    fn open_memory(&mut self, dir: &LogDir, now: Instant) -> Target {
+        // The numbers of the two streams are told apart.
+        let number = self.memories * 2 + self.stream as u32;
+        match dir.create_in_memory(self.id, self.stream, number, self.end) {
+            Ok(segment) => {
+                self.memories += 1;
+                Target::Memory(segment, now + RETRY_AFTER)
+            }
             Err(error) => {
                 self.report(&error);
                 Target::Nowhere(now + RETRY_AFTER)
@@ -335,7 +359,7 @@ impl Writer {
     }
 
     /// What to do when the present target refuses bytes.
-    fn step_down(&mut self, error: &io::Error) {
+    fn step_down(&mut self, dir: &LogDir, error: &io::Error) {
         self.report(error);
         let now = Instant::now();
         self.target = match &self.target {
@@ -344,7 +368,7 @@ impl Writer {
                 if segment.base() == self.end {
                     segment.remove();
                 }
-                self.open_memory(now)
+                self.open_memory(dir, now)
             }
             _ => Target::Nowhere(now + RETRY_AFTER),
         };

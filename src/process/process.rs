@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use event_listener::Event;
 use rustix::process::Signal;
 
+use super::record::{self, ProcessRecord};
 use super::spec::ProcessSpec;
 use super::state::{Asked, Ending, Exit, Next, State};
 use super::stdin::Stdin;
 use crate::clock;
+use crate::custody::Custody;
 use crate::id::ProcessId;
 use crate::log::Log;
 use crate::sys::pidfd::PidFd;
@@ -30,6 +32,7 @@ pub(crate) struct Process {
     pub(crate) spec: ProcessSpec,
     /// Its output.
     pub(crate) log: Arc<Log>,
+    custody: Custody,
     /// Held for a few lines at a time.
     inner: Mutex<Inner>,
     changed: Event,
@@ -43,16 +46,22 @@ struct Inner {
 }
 
 impl Process {
-    /// A process whose first run has just started.
+    /// A process whose first run has just started. `tell` must follow once others can find it.
     pub(crate) fn new(id: ProcessId, spec: ProcessSpec, log: Arc<Log>, pid: u32, run: Run) -> Arc<Self> {
-        let state = State::started(pid, clock::now_ms());
-        Arc::new(Self {
-            id,
-            spec,
-            log,
-            inner: Mutex::new(Inner { state, run: Some(run) }),
-            changed: Event::new(),
-        })
+        let state = State::started(pid, clock::now_ms(), clock::boot_ms());
+        Self::restored(id, spec, log, state, Some(run))
+    }
+
+    /// A process that an earlier worker started.
+    pub(crate) fn restored(
+        id: ProcessId,
+        spec: ProcessSpec,
+        log: Arc<Log>,
+        state: State,
+        run: Option<Run>,
+    ) -> Arc<Self> {
+        let (custody, changed) = (log.custody().clone(), Event::new());
+        Arc::new(Self { id, spec, log, custody, inner: Mutex::new(Inner { state, run }), changed })
     }
 
     /// Where it stands now.
@@ -82,11 +91,12 @@ impl Process {
         self.lock().run.clone()
     }
 
-    /// Records how the present run ended. The exit must not be reaped before.
-    pub(crate) fn record_exit(&self, exit: Exit) -> Next {
+    /// Records how and when (milliseconds since 1970) the present run ended. The exit must not be reaped before.
+    pub(crate) fn record_exit(&self, exit: Exit, at_ms: u64) -> Next {
         let mut inner = self.lock();
-        let next = inner.state.exited(exit, clock::now_ms(), self.spec.restart);
+        let next = inner.state.exited(exit, at_ms, self.spec.restart);
         inner.run = None;
+        self.note(&inner);
         next
     }
 
@@ -97,8 +107,9 @@ impl Process {
             if !inner.state.is_backing_off() {
                 return false;
             }
-            inner.state.restarted(clock::now_ms());
+            inner.state.restarted(clock::now_ms(), clock::boot_ms());
             inner.run = Some(run);
+            self.note(&inner);
         }
         self.announce();
         true
@@ -110,6 +121,7 @@ impl Process {
         let backing_off = inner.state.is_backing_off();
         if backing_off {
             inner.state.restart_failed(clock::now_ms());
+            self.note(&inner);
         }
         backing_off
     }
@@ -120,7 +132,51 @@ impl Process {
         if run.is_some_and(|run| run != inner.state.run) {
             return Asked::Already;
         }
-        inner.state.ask(ending, clock::now_ms())
+        let asked = inner.state.ask(ending, clock::now_ms());
+        if matches!(asked, Asked::Signal | Asked::Ended) {
+            self.note(&inner);
+        }
+        asked
+    }
+
+    /// Records that the signal of what was asked for was sent.
+    pub(crate) fn record_signalled(&self) {
+        let mut inner = self.lock();
+        inner.state.signalled();
+        self.note(&inner);
+    }
+
+    /// Records that what has not ended by then, on the clock that never jumps, is to be killed.
+    pub(crate) fn record_grace(&self, until_boot_ms: u64) {
+        let mut inner = self.lock();
+        inner.state.kill_boot_ms = Some(until_boot_ms);
+        self.note(&inner);
+    }
+
+    /// Notes everything that the next worker must know of this process, its log included.
+    pub(crate) fn tell(&self) {
+        if !self.custody.is_kept() {
+            return;
+        }
+        {
+            let inner = self.lock();
+            self.custody.note(record::KIND, &ProcessRecord::Intent { id: self.id, spec: self.spec.clone() });
+            self.note(&inner);
+        }
+        self.log.tell();
+    }
+
+    /// Notes that it is forgotten.
+    pub(crate) fn tell_forgotten(&self) {
+        self.custody.note(record::KIND, &ProcessRecord::Forgotten { id: self.id });
+    }
+
+    /// Notes where it stands, under the lock, so that records keep the order of the changes.
+    fn note(&self, inner: &Inner) {
+        if self.custody.is_kept() {
+            let state = inner.state.clone();
+            self.custody.note(record::KIND, &ProcessRecord::State { id: self.id, state });
+        }
     }
 
     /// Signals the process group of the present run, if there is one, and gives the group's number (0: no run).

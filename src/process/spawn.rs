@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,8 +15,10 @@ use std::sync::Arc;
 use super::children::{self, Starting};
 use super::long_command;
 use super::spec::ProcessSpec;
+use crate::custody::{Custody, Deposit, SLOT_STDERR, SLOT_STDIN, SLOT_STDOUT};
 use crate::error::{Error, Result};
 use crate::id::ProcessId;
+use crate::log::Kept;
 use crate::sys::descriptors;
 use crate::sys::oom;
 use crate::sys::pidfd::{self, PidFd};
@@ -26,7 +28,7 @@ use crate::sys::pipe;
 pub(crate) const MARK: &str = "BOXD_PROCESS";
 
 /// Variables of the daemon that no command sees.
-const SECRET: [&str; 1] = ["BOXD_AUTH_TOKEN"];
+const SECRET: [&str; 2] = ["BOXD_AUTH_TOKEN", crate::keeper::protocol::SOCKET];
 
 /// The program that runs commands, and what stands before the command on its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,13 +66,27 @@ pub(crate) struct Spawned {
     pub(crate) stdout: OwnedFd,
     pub(crate) stderr: OwnedFd,
     pub(crate) stdin: Option<OwnedFd>,
+    /// The keeper's copies of them.
+    pub(crate) deposit: Deposit,
+}
+
+/// Which run of which process is to be started, and where.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) id: ProcessId,
+    pub(crate) run: u32,
+    pub(crate) shell: &'a Shell,
+    /// The folder for what does not fit on a command line.
+    pub(crate) log_dir: &'a Path,
+    pub(crate) custody: &'a Custody,
 }
 
 /// Starts the command of `spec` in a process group of its own.
 ///
 /// Blocks until the shell is executed, which a hung file system can delay: call it where waiting is allowed.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that starts commands")]
-pub(crate) fn spawn(spec: &ProcessSpec, id: ProcessId, shell: &Shell, log_dir: &Path) -> Result<Spawned> {
+pub(crate) fn spawn(spec: &ProcessSpec, place: &Place<'_>) -> Result<Spawned> {
+    let Place { id, run, shell, log_dir, custody } = *place;
     check_nul(spec)?;
     let argument = if long_command::is_long(&spec.command) {
         let path = long_command::path(log_dir, id);
@@ -104,6 +120,10 @@ pub(crate) fn spawn(spec: &ProcessSpec, id: ProcessId, shell: &Shell, log_dir: &
     let mut command = async_process::Command::from(command);
     command.stdin(stdin_end).stdout(stdout_end).stderr(stderr_end).reap_on_drop(false).kill_on_drop(false);
     let starting = Starting::enter(&stderr)?;
+    // In the keeper's hands before there is a command: it may print and exit, and we be killed, before the next line.
+    let mut held = vec![(SLOT_STDOUT, stdout.as_fd()), (SLOT_STDERR, stderr.as_fd())];
+    held.extend(stdin.as_ref().map(|stdin| (SLOT_STDIN, stdin.as_fd())));
+    let deposit = Deposit::of(custody, Kept::Run(run).key(id), &held);
     let child = command.spawn().map_err(failed)?;
     children::born(&starting, child.id());
     descriptors::restore_limit(child.id());
@@ -117,7 +137,8 @@ pub(crate) fn spawn(spec: &ProcessSpec, id: ProcessId, shell: &Shell, log_dir: &
             return Err(failed(source));
         }
     };
-    Ok(Spawned { child, pidfd, stdout, stderr, stdin })
+    deposit.born(&pidfd);
+    Ok(Spawned { child, pidfd, stdout, stderr, stdin, deposit })
 }
 
 fn check_nul(spec: &ProcessSpec) -> Result<()> {

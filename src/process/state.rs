@@ -156,13 +156,33 @@ pub(crate) struct State {
     /// Restarts so far.
     pub(crate) restarts: u32,
     asked: Option<Ending>,
+    /// The signal of what was asked for has been sent.
+    #[serde(default)]
+    is_signalled: bool,
+    /// When the present or last run started, on the clock that never jumps (`clock::boot_ms`).
+    #[serde(default)]
+    pub(crate) started_boot_ms: u64,
+    /// When what has not heeded a stop is killed, on the same clock.
+    #[serde(default)]
+    pub(crate) kill_boot_ms: Option<u64>,
 }
 
 impl State {
-    /// A process whose first run has just started.
-    pub(crate) fn started(pid: u32, at_ms: u64) -> Self {
-        let phase = Phase::Running;
-        Self { phase, run: 0, pid, started_ms: at_ms, ended_ms: None, exit: None, restarts: 0, asked: None }
+    /// A process whose first run has just started, on both clocks.
+    pub(crate) fn started(pid: u32, at_ms: u64, at_boot_ms: u64) -> Self {
+        Self {
+            phase: Phase::Running,
+            run: 0,
+            pid,
+            started_ms: at_ms,
+            ended_ms: None,
+            exit: None,
+            restarts: 0,
+            asked: None,
+            is_signalled: false,
+            started_boot_ms: at_boot_ms,
+            kill_boot_ms: None,
+        }
     }
 
     /// The present run exited.
@@ -182,11 +202,12 @@ impl State {
     }
 
     /// The next run started.
-    pub(crate) fn restarted(&mut self, at_ms: u64) {
+    pub(crate) fn restarted(&mut self, at_ms: u64, at_boot_ms: u64) {
         self.phase = Phase::Running;
         self.run += 1;
         self.restarts += 1;
         self.started_ms = at_ms;
+        self.started_boot_ms = at_boot_ms;
     }
 
     /// The next run could not be started.
@@ -202,6 +223,7 @@ impl State {
             Phase::Running if self.asked >= Some(ending) => Asked::Already,
             Phase::Running => {
                 self.asked = Some(ending);
+                self.is_signalled = false;
                 Asked::Signal
             }
             Phase::BackOff => {
@@ -210,6 +232,16 @@ impl State {
                 Asked::Ended
             }
         }
+    }
+
+    /// The signal of what was asked for was sent.
+    pub(crate) fn signalled(&mut self) {
+        self.is_signalled = true;
+    }
+
+    /// What was asked for while nobody lived to send its signal.
+    pub(crate) fn unsent(&self) -> Option<Ending> {
+        self.asked.filter(|_| !self.is_signalled && self.phase == Phase::Running)
     }
 
     /// Whether nothing more will happen.

@@ -11,6 +11,7 @@ use async_io::{Async, Timer};
 use futures_lite::FutureExt;
 use smol::lock::Mutex;
 
+use crate::custody::{Custody, Key, SLOT_STDIN};
 use crate::error::{Error, Result};
 
 /// How long a full pipe is waited for, counted anew with each byte that goes in.
@@ -21,12 +22,16 @@ const STALL: Duration = Duration::from_secs(10);
 pub(crate) struct Stdin {
     /// Held while a body is written, over awaits: that is what keeps bodies whole.
     pipe: Mutex<Option<Async<OwnedFd>>>,
+    /// The keeper has another end of the same pipe, and the command reads no end of file before that one is closed too.
+    custody: Custody,
+    key: Key,
 }
 
 impl Stdin {
     /// Takes over a non-blocking write end.
-    pub(crate) fn new(pipe: OwnedFd) -> io::Result<Self> {
-        Ok(Self { pipe: Mutex::new(Some(Async::new_nonblocking(pipe)?)) })
+    pub(crate) fn new(pipe: OwnedFd, custody: &Custody, key: Key) -> io::Result<Self> {
+        let pipe = Mutex::new(Some(Async::new_nonblocking(pipe)?));
+        Ok(Self { pipe, custody: custody.clone(), key })
     }
 
     /// Writes all bytes into the pipe. They need not be read by then. A dropped call may have written a part.
@@ -50,6 +55,16 @@ impl Stdin {
 
     /// Closes the pipe: the command reads an end of file once it has read the rest.
     pub(crate) async fn close(&self) {
-        *self.pipe.lock().await = None;
+        if self.pipe.lock().await.take().is_some() {
+            self.custody.release(self.key, SLOT_STDIN);
+        }
+    }
+}
+
+impl Drop for Stdin {
+    fn drop(&mut self) {
+        if self.pipe.get_mut().is_some() {
+            self.custody.release(self.key, SLOT_STDIN);
+        }
     }
 }

@@ -11,18 +11,22 @@ use async_io::Timer;
 use futures_lite::FutureExt;
 use rustix::process::Signal;
 
+use super::adopt::Adopted;
 use super::end::EndRequest;
+use super::intent::{Intent, Intents};
 use super::process::{Process, Run};
-use super::spawn::{Shell, Spawned, spawn};
+use super::spawn::{Place, Shell, Spawned, spawn};
 use super::spec::{ProcessSpec, RestartPolicy};
 use super::state::{Asked, Ending, Exit, Next};
 use super::stdin::Stdin;
 use super::table::{ProcessTable, Reservation};
 use super::underway::Underway;
 use super::{children, long_command, tree};
+use crate::clock;
+use crate::custody::Deposit;
 use crate::error::{Error, Result};
-use crate::id::IdSource;
-use crate::log::{Attachment, Intake, Log, LogDir, Offsets, Pump, Readers};
+use crate::id::{IdSource, ProcessId};
+use crate::log::{Attachment, ExitWatch, Intake, Kept, Log, LogDir, Offsets, Pump, Readers};
 use crate::runtime::Runtime;
 use crate::sys::pidfd::{ExitStatus, PidFd};
 
@@ -50,6 +54,10 @@ pub(crate) struct Supervisor {
     pub(crate) runtime: Runtime,
     /// Signals on their way to trees.
     pub(crate) signalling: Arc<Underway>,
+    /// Starts that are under way.
+    pub(crate) intents: Intents,
+    /// Commands whose exits the keeper tells.
+    pub(crate) adopted: Adopted,
 }
 
 impl Supervisor {
@@ -63,19 +71,23 @@ impl Supervisor {
 
     fn start_blocking(self: &Arc<Self>, spec: ProcessSpec, reservation: Reservation) -> Result<Started> {
         let id = self.ids.next();
+        let intent = Intent::note(self, id, &spec);
         if self.table.knows_name(&spec.name) {
             // The link by name would show an earlier process for as long as this one is silent.
             self.logs.unlink(&spec.name, None);
         }
-        let spawned = spawn(&spec, id, &self.shell, self.logs.path())?;
+        let spawned = spawn(&spec, &self.place(id, 0))?;
         let log = Log::new(&self.logs, id, spec.name.clone());
-        let (run, intake) = self.split(spawned, &log)?;
+        let (run, intake) = self.split(spawned, &log, 0)?;
         let first_byte = Attachment::new(log.clone(), Offsets::default(), true);
         let process = Process::new(id, spec, log, intake.pid, run);
         self.table.insert(process.clone());
+        process.tell();
+        intent.fulfilled();
         drop(reservation);
         if let Err(error) = self.watch(&process, intake) {
             self.table.remove(&process);
+            process.tell_forgotten();
             return Err(error);
         }
         Ok(Started { process, first_byte })
@@ -111,6 +123,7 @@ impl Supervisor {
             }
         }
         if let Some(grace) = wanted.grace.filter(|_| !is_over) {
+            process.record_grace(clock::boot_ms().saturating_add(millis(grace)));
             // Detached: it ends with the grace or with the process.
             self.runtime.spawn(self.clone().kill_unheeding(process.clone(), grace)).detach();
         }
@@ -118,7 +131,7 @@ impl Supervisor {
     }
 
     /// Kills what a stop has not ended in time, descendants included.
-    async fn kill_unheeding(self: Arc<Self>, process: Arc<Process>, grace: Duration) {
+    pub(super) async fn kill_unheeding(self: Arc<Self>, process: Arc<Process>, grace: Duration) {
         let time_up = async {
             Timer::after(grace).await;
         };
@@ -151,9 +164,10 @@ impl Supervisor {
     }
 
     /// Signals the process group, and then the descendants that have left it.
-    async fn signal(&self, process: &Process, signal: Signal) -> std::io::Result<()> {
+    pub(super) async fn signal(&self, process: &Process, signal: Signal) -> std::io::Result<()> {
         let _underway = self.signalling.begin();
         let group = process.signal_group(signal)?;
+        process.record_signalled();
         Self::signal_descendants(process, signal, group).await;
         Ok(())
     }
@@ -165,11 +179,12 @@ impl Supervisor {
     }
 
     /// Divides a start into what signals go to and what the pump reads.
-    fn split(&self, spawned: Spawned, log: &Arc<Log>) -> Result<(Run, NewRun)> {
-        let Spawned { child, pidfd, stdout, stderr, stdin } = spawned;
+    fn split(&self, spawned: Spawned, log: &Arc<Log>, run: u32) -> Result<(Run, NewRun)> {
+        let Spawned { child, pidfd, stdout, stderr, stdin, deposit } = spawned;
         let pid = child.id();
-        let new = NewRun { child, pidfd: pidfd.clone(), stdout, stderr, pid, log: log.clone() };
-        match stdin.map(Stdin::new).transpose() {
+        let new = NewRun { child, pidfd: pidfd.clone(), stdout, stderr, pid, log: log.clone(), deposit };
+        let key = Kept::Run(run).key(log.id());
+        match stdin.map(|stdin| Stdin::new(stdin, &self.logs.custody, key)).transpose() {
             Ok(stdin) => Ok((Run { pidfd, stdin: stdin.map(Arc::new) }, new)),
             Err(source) => {
                 new.abandon();
@@ -181,11 +196,11 @@ impl Supervisor {
 
     /// Gives a run to the pump and starts its clock.
     fn watch(self: &Arc<Self>, process: &Arc<Process>, new: NewRun) -> Result<()> {
-        let NewRun { child, pidfd, stdout, stderr, log, .. } = new;
+        let NewRun { child, pidfd, stdout, stderr, log, deposit, .. } = new;
         let (this, watched) = (self.clone(), process.clone());
         let (kept, reaper) = (pidfd.clone(), pidfd.clone());
-        let on_exit = Box::new(move |status: ExitStatus| {
-            let next = watched.record_exit(exit(status));
+        let on_exit = Box::new(move |status: ExitStatus, at_ms: u64| {
+            let next = watched.record_exit(exit(status), at_ms);
             this.after_exit(&watched, next, exit(status));
             // The Child leaves the reactor before it is reaped: the end of a pidfd would wake it for nothing.
             drop(child);
@@ -194,35 +209,46 @@ impl Supervisor {
                 tracing::warn!(process = %watched.id, %error, "a command could not be reaped");
             }
         });
-        let intake = Intake::new(log, stdout, stderr, pidfd, on_exit);
+        let watch = ExitWatch::Child(pidfd, on_exit);
+        let intake = Intake::new(log, [Some(stdout), Some(stderr)], watch, deposit);
         if let Err(source) = self.pump.attach(intake) {
             kill_and_reap(kept);
             let path = self.shell.program.clone();
             return Err(Error::Spawn { action: "cannot watch", path, source });
         }
-        if let Some(timeout) = process.spec.timeout {
-            self.runtime
-                .spawn(self.clone().kill_late(process.clone(), process.state().run, timeout))
-                .detach();
-        }
+        self.start_clock(process);
         Ok(())
     }
 
-    fn after_exit(self: &Arc<Self>, process: &Arc<Process>, next: Next, exit: Exit) {
+    /// Starts the clock of the present run, if its time is limited.
+    pub(super) fn start_clock(self: &Arc<Self>, process: &Arc<Process>) {
+        if let Some(timeout) = process.spec.timeout {
+            let state = process.state();
+            let passed = Duration::from_millis(clock::boot_ms().saturating_sub(state.started_boot_ms));
+            let left = timeout.saturating_sub(passed);
+            self.runtime.spawn(self.clone().kill_late(process.clone(), state.run, left)).detach();
+        }
+    }
+
+    /// What is needed to start a run.
+    fn place(&self, id: ProcessId, run: u32) -> Place<'_> {
+        Place { id, run, shell: &self.shell, log_dir: self.logs.path(), custody: &self.logs.custody }
+    }
+
+    pub(super) fn after_exit(self: &Arc<Self>, process: &Arc<Process>, next: Next, exit: Exit) {
         match next {
             Next::End => self.finish(process),
             Next::Restart { attempt } => {
-                let delay_ms = u64::try_from(RestartPolicy::DELAY.as_millis()).unwrap_or(u64::MAX);
-                process.log.end_run(process.state().run, attempt, exit.code(), delay_ms);
+                process.log.end_run(process.state().run, attempt, exit.code(), millis(RestartPolicy::DELAY));
                 process.announce();
                 // Detached: it ends with the restart or with the process.
-                self.runtime.spawn(self.clone().restart(process.clone())).detach();
+                self.runtime.spawn(self.clone().restart(process.clone(), RestartPolicy::DELAY)).detach();
             }
         }
     }
 
     /// The process is over: readers and waiters learn it and are served on this thread, and it counts as finished.
-    fn finish(&self, process: &Arc<Process>) {
+    pub(super) fn finish(self: &Arc<Self>, process: &Arc<Process>) {
         if long_command::is_long(&process.spec.command) {
             std::fs::remove_file(long_command::path(self.logs.path(), process.id)).ok();
         }
@@ -230,12 +256,16 @@ impl Supervisor {
         process.announce();
         self.runtime.serve();
         forget(&self.table.finish(process));
+        if self.logs.custody.is_journal_due() {
+            let this = self.clone();
+            blocking::unblock(move || this.rewrite_journal()).detach();
+        }
     }
 
     /// Starts the next run after the pause, unless the process is ended before.
-    async fn restart(self: Arc<Self>, process: Arc<Process>) {
+    pub(super) async fn restart(self: Arc<Self>, process: Arc<Process>, pause: Duration) {
         let pause = async {
-            Timer::after(RestartPolicy::DELAY).await;
+            Timer::after(pause).await;
         };
         let ended = async {
             process.over().await;
@@ -248,8 +278,9 @@ impl Supervisor {
     }
 
     fn restart_blocking(self: &Arc<Self>, process: &Arc<Process>) {
-        let started = spawn(&process.spec, process.id, &self.shell, self.logs.path())
-            .and_then(|spawned| self.split(spawned, &process.log));
+        let run = process.state().run + 1;
+        let started = spawn(&process.spec, &self.place(process.id, run))
+            .and_then(|spawned| self.split(spawned, &process.log, run));
         let result = started.and_then(|(run, new)| {
             if process.record_restart(run) {
                 self.watch(process, new)
@@ -293,6 +324,7 @@ struct NewRun {
     stderr: std::os::fd::OwnedFd,
     pid: u32,
     log: Arc<Log>,
+    deposit: Deposit,
 }
 
 impl NewRun {
@@ -312,13 +344,18 @@ fn kill_and_reap(pidfd: Arc<PidFd>) {
 }
 
 /// Deletes the files of processes that are no longer in the table.
-fn forget(processes: &[Arc<Process>]) {
+pub(super) fn forget(processes: &[Arc<Process>]) {
     for process in processes {
+        process.tell_forgotten();
         process.log.remove();
     }
 }
 
-fn exit(status: ExitStatus) -> Exit {
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+pub(super) fn exit(status: ExitStatus) -> Exit {
     match status {
         ExitStatus::Code(code) => Exit::Code(code),
         ExitStatus::Signal(signal) => Exit::Signal(signal),

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use futures_lite::StreamExt;
 
-use super::record::ProcessRecord;
 use super::supervise::Supervisor;
 use super::table::{Memory, ProcessTable};
 use super::*;
+use crate::custody::Custody;
 use crate::error::Error;
 use crate::id::IdSource;
 use crate::log::{Follower, Item, LogDir, LogLimits, Output, OutputStream, Position, Pump};
@@ -35,7 +35,7 @@ impl Engine {
         let ids = IdSource::new();
         let limits =
             LogLimits { file_bytes_max: 1 << 20, total_bytes_max: 1 << 30, memory_bytes_max: 1 << 20 };
-        let logs = LogDir::open(&folder, ids.boot(), limits, Duration::MAX).unwrap();
+        let logs = LogDir::open(&folder, ids.boot(), limits, Duration::MAX, Custody::none()).unwrap();
         let runtime = Runtime::start(1).unwrap();
         let supervisor = Arc::new(Supervisor {
             ids,
@@ -45,6 +45,8 @@ impl Engine {
             shell: Shell::find("sh".into(), vec!["-c".to_owned()], std::env::var_os("PATH")),
             runtime,
             signalling: Arc::default(),
+            intents: Intents::default(),
+            adopted: Adopted::default(),
         });
         Self { folder, supervisor }
     }
@@ -434,15 +436,4 @@ fn a_pid_that_comes_again_is_the_latest_process() {
         Some(reused.id),
         "forgetting the old one leaves the new one in place"
     );
-}
-
-#[test]
-fn what_must_outlive_the_worker_is_one_record() {
-    let engine = Engine::new();
-    let process = engine.run("printf abc; exit 4");
-    let record = ProcessRecord::of(&process);
-    let text = serde_json::to_string(&record).unwrap();
-    assert_eq!(serde_json::from_str::<ProcessRecord>(&text).unwrap(), record);
-    assert_eq!((record.log.ends, record.log.sealed), ([3, 0], Some([3, 0])));
-    assert_eq!(record.state.exit_code(), 4);
 }

@@ -12,6 +12,7 @@ use rustix::process::Signal;
 
 use super::spawn::MARK;
 use crate::id::ProcessId;
+use crate::keeper::protocol::SOCKET;
 use crate::sys::pidfd::PidFd;
 
 /// The process table is looked at this often at most: a tree that forks faster than it is killed must not hold a thread
@@ -34,6 +35,43 @@ struct Stat {
     group: u32,
     /// In clock ticks since boot: with the pid it names one process.
     started: u64,
+}
+
+/// A living child of the keeper's that leads a process group, as commands do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Orphan {
+    pub(crate) pid: u32,
+    /// In clock ticks since boot.
+    pub(crate) started: u64,
+    /// The id in its environment.
+    pub(crate) mark: Option<String>,
+    /// It has not executed its program yet: its environment is still a worker's.
+    pub(crate) is_unborn: bool,
+}
+
+/// The living children of the keeper that lead a group, the oldest first. The calling worker is none of them.
+pub(crate) fn orphans_of(keeper: u32) -> Vec<Orphan> {
+    let (own, ours) = (std::process::id(), std::env::var_os(MARK));
+    let mut orphans: Vec<Orphan> = pids()
+        .filter_map(|pid| Some((pid, read_stat(pid)?)))
+        .filter(|(pid, stat)| *pid != own && !stat.is_dead && stat.parent == keeper)
+        .filter_map(|(pid, stat)| {
+            let environ = environ(pid, stat);
+            let value = |name: &str| {
+                let start = format!("{name}=");
+                environ.split(|b| *b == 0).find_map(|variable| variable.strip_prefix(start.as_bytes()))
+            };
+            // A worker of another keeper, which a command of ours may have started, has another mark than this one.
+            let is_unborn =
+                value(SOCKET).is_some() && value(MARK) == ours.as_ref().map(|mark| mark.as_encoded_bytes());
+            let mark =
+                value(MARK).map(|mark| String::from_utf8_lossy(mark).into_owned()).filter(|_| !is_unborn);
+            // Before its program runs it may not lead its group yet.
+            (is_unborn || stat.group == pid).then_some(Orphan { pid, started: stat.started, mark, is_unborn })
+        })
+        .collect();
+    orphans.sort_by_key(|orphan| orphan.started);
+    orphans
 }
 
 /// The pids of the living processes that belong to a process of boxd's.

@@ -35,6 +35,12 @@ pub(crate) fn in_memory(name: &str) -> io::Result<File> {
     Ok(File::from(memfd_create(name, MemfdFlags::CLOEXEC)?))
 }
 
+/// Takes a shared lock of a file without waiting; the answer is an error when somebody has it exclusively. It goes when the
+/// file is closed.
+pub(crate) fn share_lock(file: impl AsFd) -> io::Result<()> {
+    Ok(rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockShared)?)
+}
+
 /// Takes the exclusive lock of a file without waiting; false when another open file holds it. The lock goes when the
 /// file is closed.
 pub(crate) fn try_lock(file: impl AsFd) -> io::Result<bool> {

@@ -7,13 +7,14 @@ use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
 };
+use serde::{Deserialize, Serialize};
 
 /// `PIDFD_SIGNAL_PROCESS_GROUP` of Linux 6.9: the signal goes to the whole process group of the pidfd's process, also
 /// when that process itself is gone.
 const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
 
 /// How a process ended, as the kernel says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ExitStatus {
     /// It called exit with this code.
     Code(i32),
@@ -33,6 +34,18 @@ impl PidFd {
     pub(crate) fn open(pid: u32) -> io::Result<Self> {
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
         Ok(Self { fd: pidfd_open(pid, PidfdFlags::empty())?, pid })
+    }
+
+    /// A stand-in for a process that was reaped: there is nothing left that a signal could reach.
+    pub(crate) fn of_past(pid: u32) -> Option<Self> {
+        // A pipe's end: as a pidfd it is refused.
+        let (read, _) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).ok()?;
+        Self::from_parts(read, pid)
+    }
+
+    /// A pidfd that was opened elsewhere, and the number of its process there; `None`: no process can have that number.
+    pub(crate) fn from_parts(fd: OwnedFd, pid: u32) -> Option<Self> {
+        Some(Self { fd, pid: i32::try_from(pid).ok().and_then(Pid::from_raw)? })
     }
 
     /// The number it had when it was opened. After its end the number may belong to another.
@@ -112,6 +125,13 @@ impl PidFd {
         };
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
+}
+
+/// Whether a process that is not reaped leads a process group in the session of this one, as commands do.
+pub(crate) fn leads_a_group(pid: u32) -> bool {
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
+    rustix::process::getpgid(Some(pid)).is_ok_and(|group| group == pid)
+        && rustix::process::getsid(Some(pid)).ok() == rustix::process::getsid(None).ok()
 }
 
 /// Kills the process group of a child of ours that was not reaped. Blocks until the child has ended.

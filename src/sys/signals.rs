@@ -4,27 +4,79 @@
 //! SIGTERM that it is stopped with, while a handler is gone with the `exec`.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
+use rustix::process::Signal;
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+
+pub(crate) use signal_hook::consts::{SIGCHLD as CHLD, SIGHUP as HUP, SIGINT as INT, SIGTERM as TERM};
 
 /// SIGTERM and SIGINT, waited for by one thread.
 #[derive(Debug)]
 pub(crate) struct Signals {
     pending: signal_hook::iterator::Signals,
+    orders: Option<Orders>,
+}
+
+/// What a keeper has passed on. A signal to a whole group reaches the keeper and its worker, and must count once: while there
+/// is a keeper, only what it passes on counts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Orders {
+    inner: Arc<OrdersInner>,
+}
+
+#[derive(Debug, Default)]
+struct OrdersInner {
+    given: AtomicUsize,
+    keeper_is_gone: AtomicBool,
+}
+
+impl Orders {
+    /// The keeper has got a signal.
+    pub(crate) fn give(&self) {
+        self.inner.given.fetch_add(1, Ordering::SeqCst);
+        // Wakes the thread that waits.
+        rustix::process::kill_process(rustix::process::getpid(), Signal::TERM).ok();
+    }
+
+    /// From now on signals are for this process.
+    pub(crate) fn keeper_is_gone(&self) {
+        self.inner.keeper_is_gone.store(true, Ordering::SeqCst);
+    }
+
+    /// Takes an order, if there is one.
+    fn take(&self) -> bool {
+        let less = |given: usize| given.checked_sub(1);
+        self.inner.keeper_is_gone.load(Ordering::SeqCst)
+            || self.inner.given.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
+    }
 }
 
 impl Signals {
     /// Takes the signals over, and clears the mask that the daemon was started with, before any thread is started.
-    pub(crate) fn take_over() -> io::Result<Self> {
+    pub(crate) fn take_over(orders: Option<Orders>) -> io::Result<Self> {
         clear_mask()?;
-        Ok(Self { pending: signal_hook::iterator::Signals::new([SIGTERM, SIGINT])? })
+        let pending = match &orders {
+            None => signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?,
+            // A terminal that is closed is the keeper's business too.
+            Some(_) => signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP])?,
+        };
+        Ok(Self { pending, orders })
     }
 
     /// Waits for one of them and gives its name.
     pub(crate) fn wait(&mut self) -> &'static str {
-        match self.pending.forever().next() {
-            Some(SIGINT) => "SIGINT",
-            _ => "SIGTERM",
+        loop {
+            let signal = self.pending.forever().next();
+            if self.orders.as_ref().is_none_or(Orders::take) {
+                return match signal {
+                    Some(SIGINT) => "SIGINT",
+                    Some(SIGHUP) => "SIGHUP",
+                    _ => "SIGTERM",
+                };
+            }
         }
     }
 }
@@ -44,6 +96,49 @@ impl ChildSignals {
     /// Waits for the end of a child.
     pub(crate) fn wait(&mut self) {
         self.pending.wait().for_each(drop);
+    }
+}
+
+/// Signals as a descriptor that is readable when one has come. They are blocked: nothing else sees them.
+#[derive(Debug)]
+pub(crate) struct SignalFd {
+    fd: OwnedFd,
+}
+
+impl SignalFd {
+    /// Blocks these signals for the calling thread, which must be the only one, and gives their descriptor.
+    #[expect(unsafe_code, reason = "rustix has no signalfd")]
+    pub(crate) fn new(signals: &[i32]) -> io::Result<Self> {
+        let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: sigemptyset makes the set whole before it is read; the descriptor that comes back is nobody else's.
+        unsafe {
+            libc::sigemptyset(set.as_mut_ptr());
+            for signal in signals {
+                libc::sigaddset(set.as_mut_ptr(), *signal);
+            }
+            if libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            match libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
+                -1 => Err(io::Error::last_os_error()),
+                fd => Ok(Self { fd: OwnedFd::from_raw_fd(fd) }),
+            }
+        }
+    }
+
+    /// Takes the next signal that has come.
+    pub(crate) fn take(&self) -> Option<i32> {
+        let mut info = [0; size_of::<libc::signalfd_siginfo>()];
+        let read = rustix::io::read(&self.fd, &mut info).ok()?;
+        // `ssi_signo`, the first field.
+        let number = info.first_chunk().filter(|_| read == info.len())?;
+        i32::try_from(u32::from_ne_bytes(*number)).ok()
+    }
+}
+
+impl AsFd for SignalFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

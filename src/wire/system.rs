@@ -35,7 +35,7 @@ pub(crate) struct WelcomeResponse {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct HealthResponse {
-    /// `ok`.
+    /// `ok`, or `degraded`: everything is answered, but commands would not survive the end of the process that answers.
     #[schema(examples("ok"))]
     pub(crate) status: &'static str,
     /// The version of boxd.

@@ -7,10 +7,13 @@ use std::{
     collections::BTreeMap,
     env, fs,
     io::{self, ErrorKind},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::{client::Request, target::Target, variables::unique_name};
 
@@ -70,6 +73,7 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(folder.path().join("boxd.log"))?)
+            .process_group(0)
             .spawn();
         let named = |error| io::Error::other(format!("{} can't be started: {error}", self.path.display()));
         child.map(Started).map_err(named)
@@ -97,8 +101,9 @@ impl Started {
 
 impl Drop for Started {
     fn drop(&mut self) {
-        // One that has ended by itself can't be killed, and needs to be reaped alike.
-        let _ended: bool = self.0.kill().and_then(|()| self.0.wait()).is_ok();
+        // With whatever it is made of. One that has ended by itself can't be killed, and needs to be reaped alike.
+        let _killed: bool = kill_process_group(Pid::from_child(&self.0), Signal::KILL).is_ok();
+        let _ended: bool = self.0.wait().is_ok();
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) async fn welcome(_request: Request<Context>) -> Result<Response, Refu
 pub(crate) async fn health(request: Request<Context>) -> Result<Response, Refusal> {
     let (uptime, started_ms) = request.state().sandbox.uptime();
     let health = HealthResponse {
-        status: "ok",
+        status: if request.state().sandbox.custody().is_well() { "ok" } else { "degraded" },
         version: env!("CARGO_PKG_VERSION"),
         git_commit: option_env!("BOXD_GIT_COMMIT").unwrap_or("unknown"),
         build_time: option_env!("BOXD_BUILD_TIME").unwrap_or("unknown"),

@@ -69,13 +69,15 @@ fn is_older(path: &Path, age: Duration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::custody::Custody;
     use crate::log::{LogDir, LogLimits};
 
     #[test]
     fn only_dead_daemons_files_go() {
         let dir = std::env::temp_dir().join(format!("boxd-sweep-{}", fastrand::u64(..)));
         let limits = LogLimits { file_bytes_max: 1, total_bytes_max: 1, memory_bytes_max: 1 };
-        let living = LogDir::open(&dir, 0xaaaa_aaaa, limits.clone(), Duration::ZERO).unwrap();
+        let living =
+            LogDir::open(&dir, 0xaaaa_aaaa, limits.clone(), Duration::ZERO, Custody::none()).unwrap();
         for name in [
             "aaaaaaaa-1.stdout.log",
             "bbbbbbbb-1.stdout.log",
@@ -87,10 +89,12 @@ mod tests {
         }
         std::os::unix::fs::symlink("bbbbbbbb-1.stdout.log", dir.join("build.stdout.log")).unwrap();
         std::os::unix::fs::symlink("aaaaaaaa-1.stdout.log", dir.join("serve.stdout.log")).unwrap();
-        let second = LogDir::open(&dir, 0xcccc_cccc, limits.clone(), Duration::from_hours(1)).unwrap();
+        let second =
+            LogDir::open(&dir, 0xcccc_cccc, limits.clone(), Duration::from_hours(1), Custody::none())
+                .unwrap();
         assert!(dir.join("bbbbbbbb-1.stdout.log").exists(), "young leftovers stay");
         drop(second);
-        let _third = LogDir::open(&dir, 0xdddd_dddd, limits, Duration::ZERO).unwrap();
+        let _third = LogDir::open(&dir, 0xdddd_dddd, limits, Duration::ZERO, Custody::none()).unwrap();
         let mut left: Vec<_> =
             fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         left.sort();

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::attachment::Progress;
 use crate::clock;
 use crate::log::order::{Hint, Order};
@@ -22,7 +24,7 @@ pub(crate) struct Position {
 }
 
 /// The end of a run after which the command was started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Boundary {
     /// The run that ended here.
     pub(crate) run: u32,
@@ -106,6 +108,12 @@ impl Account {
         self.stdout.stored() + self.stderr.stored()
     }
 
+    /// Whether the last byte of a stream is stored.
+    pub(super) fn ends_stored(&self, stream: OutputStream) -> bool {
+        let extents = self.stream(stream);
+        extents.list().last().map_or(0, |extent| extent.end) == extents.end()
+    }
+
     pub(super) fn ends(&self) -> Offsets {
         Offsets { stdout: self.stdout.end(), stderr: self.stderr.end() }
     }
@@ -121,13 +129,15 @@ impl Account {
     }
 
     /// A run ended where the streams stand now, and another follows.
-    pub(super) fn end_run(&mut self, run: u32, attempt: u32, exit_code: i32, delay_ms: u64) {
+    pub(super) fn end_run(&mut self, run: u32, attempt: u32, exit_code: i32, delay_ms: u64) -> Boundary {
         let (at, at_ms) = (self.ends(), clock::now_ms());
-        self.boundaries.push_back(Boundary { run, at, attempt, exit_code, delay_ms, at_ms });
+        let boundary = Boundary { run, at, attempt, exit_code, delay_ms, at_ms };
+        self.boundaries.push_back(boundary);
         if self.boundaries.len() > BOUNDARIES_MAX {
             self.boundaries.pop_front();
         }
         self.order.break_run();
+        boundary
     }
 
     /// Whether a reader can have come to this position.

@@ -12,7 +12,7 @@ const TERMED: Exit = Exit::Signal(15);
 /// A run that was asked to end in these ways and then exited.
 #[track_caller]
 fn check(asked: &[Ending], exit: Exit, expect: (Status, i32, Reason, Option<i32>)) {
-    let mut state = State::started(7, 0);
+    let mut state = State::started(7, 0, 0);
     for ending in asked {
         state.ask(*ending, 1);
         assert_eq!((state.status(), state.exit_code()), (Status::Running, 0), "before the exit");
@@ -42,47 +42,47 @@ fn the_end_is_called_by_who_asked_for_it() {
 
 #[test]
 fn asking_again_does_nothing_and_a_kill_outdoes_a_stop() {
-    let mut state = State::started(7, 0);
+    let mut state = State::started(7, 0, 0);
     assert_eq!(state.ask(Ending::Stop, 1), Asked::Signal);
     assert_eq!(state.ask(Ending::Stop, 1), Asked::Already);
     assert_eq!(state.ask(Ending::Kill, 1), Asked::Signal);
     assert_eq!(state.ask(Ending::Stop, 1), Asked::Already);
     state.exited(KILLED, 2, NEVER);
     assert_eq!(state.ask(Ending::Kill, 3), Asked::Already);
-    let mut done = State::started(7, 0);
+    let mut done = State::started(7, 0, 0);
     done.exited(Exit::Code(0), 1, NEVER);
     assert_eq!(done.ask(Ending::Stop, 2), Asked::NotRunning);
 }
 
 #[test]
 fn a_failure_is_restarted_until_the_policy_ends() {
-    let mut state = State::started(7, 0);
+    let mut state = State::started(7, 0, 0);
     assert_eq!(state.exited(Exit::Code(1), 1, TWICE), Next::Restart { attempt: 1 });
     assert_eq!((state.status(), state.ended_ms), (Status::Running, None));
-    state.restarted(5);
+    state.restarted(5, 5);
     assert_eq!((state.run, state.restarts, state.started_ms), (1, 1, 5));
     assert_eq!(state.exited(KILLED, 6, TWICE), Next::Restart { attempt: 2 });
-    state.restarted(7);
+    state.restarted(7, 7);
     assert_eq!(state.exited(Exit::Code(4), 8, TWICE), Next::End);
     assert_eq!((state.status(), state.exit_code(), state.restarts), (Status::Failed, 4, 2));
 }
 
 #[test]
 fn success_and_a_stop_end_a_restart_loop() {
-    let mut state = State::started(7, 0);
+    let mut state = State::started(7, 0, 0);
     assert_eq!(state.exited(Exit::Code(0), 1, TWICE), Next::End);
 
-    let mut state = State::started(7, 0);
+    let mut state = State::started(7, 0, 0);
     state.ask(Ending::Stop, 1);
     assert_eq!(state.exited(TERMED, 2, TWICE), Next::End);
 
-    let mut state = State::started(7, 0);
+    let mut state = State::started(7, 0, 0);
     state.exited(Exit::Code(5), 1, TWICE);
     assert!(state.is_backing_off());
     assert_eq!(state.ask(Ending::Stop, 2), Asked::Ended);
     assert_eq!((state.status(), state.exit_code()), (Status::Stopped, 5));
 
-    let mut state = State::started(7, 0);
+    let mut state = State::started(7, 0, 0);
     state.exited(Exit::Code(5), 1, TWICE);
     state.restart_failed(2);
     assert_eq!(
@@ -95,7 +95,7 @@ proptest! {
     /// Whatever happens in whatever order: an end is final, and a process that is not over can always be ended.
     #[test]
     fn an_end_is_final(steps in proptest::collection::vec(0u8..7, 0..40)) {
-        let mut state = State::started(7, 0);
+        let mut state = State::started(7, 0, 0);
         let mut at = 0;
         for step in steps {
             at += 1;
@@ -105,7 +105,7 @@ proptest! {
                 0 if running => drop(state.exited(Exit::Code(0), at, TWICE)),
                 1 if running => drop(state.exited(Exit::Code(1), at, TWICE)),
                 2 if running => drop(state.exited(KILLED, at, TWICE)),
-                3 if state.is_backing_off() => state.restarted(at),
+                3 if state.is_backing_off() => state.restarted(at, at),
                 4 => drop(state.ask(Ending::Stop, at)),
                 5 => drop(state.ask(Ending::Kill, at)),
                 6 => drop(state.ask(Ending::Timeout, at)),

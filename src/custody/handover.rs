@@ -1,0 +1,82 @@
+//! `Handover`: what a new worker gets from the keeper before it begins.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+
+use crate::keeper::protocol::{Exited, FromWorker, Key, SLOT_PIDFD, ToWorker, VERSION, decode, encode};
+use crate::sys::packets::Packets;
+use crate::sys::pidfd::PidFd;
+
+/// What is held of one run.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// By slot.
+    pub(crate) descriptors: BTreeMap<u32, OwnedFd>,
+    /// The command, if it is known.
+    pub(crate) child: Option<PidFd>,
+    /// How it ended, if it has.
+    pub(crate) exited: Option<Exited>,
+}
+
+/// Everything that the last worker left.
+#[derive(Debug, Default)]
+pub(crate) struct Handover {
+    /// When the keeper started: milliseconds since 1970.
+    pub(crate) since_ms: u64,
+    /// How the last worker ended; `None` for the first one.
+    pub(crate) died: Option<String>,
+    /// Workers that died within the last minute.
+    pub(crate) recent_deaths: u32,
+    /// The sockets to accept from.
+    pub(crate) listeners: Vec<TcpListener>,
+    /// The journal of the last worker.
+    pub(crate) journal: Option<OwnedFd>,
+    /// By process and run.
+    pub(crate) held: BTreeMap<Key, Held>,
+    /// Children of nobody that ended while a start was under way.
+    pub(crate) strays: Vec<Exited>,
+}
+
+impl Handover {
+    /// Says hello and takes what there is.
+    pub(crate) fn receive(packets: &Packets) -> io::Result<Self> {
+        packets.send(&encode(&FromWorker::Hello { version: VERSION })?, &[])?;
+        let mut handover = Self::default();
+        loop {
+            let Some(packet) = packets.wait()? else {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the keeper is gone"));
+            };
+            let mut descriptors = packet.descriptors;
+            match decode(&packet.bytes)? {
+                ToWorker::Welcome { version, since_ms, died, recent_deaths } => {
+                    if version != VERSION {
+                        return Err(io::Error::other(format!("the keeper speaks version {version}")));
+                    }
+                    handover.listeners = descriptors.into_iter().map(TcpListener::from).collect();
+                    (handover.since_ms, handover.died, handover.recent_deaths) =
+                        (since_ms, died, recent_deaths);
+                }
+                ToWorker::Journal {} => handover.journal = descriptors.pop(),
+                ToWorker::Held { key, pid, slots, exited } => {
+                    let mut held = Held { exited, ..Held::default() };
+                    for (slot, descriptor) in slots.into_iter().zip(descriptors) {
+                        if slot == SLOT_PIDFD {
+                            held.child = pid.and_then(|pid| PidFd::from_parts(descriptor, pid));
+                        } else {
+                            held.descriptors.insert(slot, descriptor);
+                        }
+                    }
+                    handover.held.insert(key, held);
+                }
+                ToWorker::Exited { key, exited } => {
+                    handover.held.entry(key).or_default().exited = Some(exited);
+                }
+                ToWorker::Stray { exited } => handover.strays.push(exited),
+                ToWorker::End {} => return Err(io::Error::other("the keeper is going away")),
+                ToWorker::Ready {} => return Ok(handover),
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! `Journal`: a file in memory to which records are appended, and which the next worker reads.
+//!
+//! ```text
+//! "boxdjnl1"  { length: u32, kind: u8, 3 zeroes, bytes, zeroes up to 8 }…
+//! ```
+//! A record is written first and its length afterwards, so a writer that is killed in between leaves a length of zero, which
+//! is the end. Lengths stand at multiples of eight and never cross a page. Kinds are the owners': one that a reader does not
+//! know is passed over.
+//!
+//! When it has grown, it is written anew. Meanwhile every record goes to the old file and to the new one, so whoever noted
+//! something need not know.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+
+use crate::sys::file;
+
+/// Names the format and its version.
+const HEAD: &[u8; 8] = b"boxdjnl1";
+
+/// The head of a record.
+const RECORD_HEAD: usize = 8;
+
+/// A journal is written anew when it is this long, and several times as long as when it was new.
+const DUE_BYTES: u64 = 4 * 1024 * 1024;
+const DUE_GROWTH: u64 = 4;
+
+/// A record.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// Whose.
+    pub(crate) kind: u8,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The journal that is written to.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    /// Held while a record is written.
+    files: Mutex<Files>,
+}
+
+#[derive(Debug)]
+struct Files {
+    present: Part,
+    /// Written beside the present one until it knows all.
+    successor: Option<Part>,
+}
+
+#[derive(Debug)]
+struct Part {
+    file: File,
+    end: u64,
+    /// How long it was when it knew all.
+    begun_with: u64,
+}
+
+impl Part {
+    fn new() -> io::Result<Self> {
+        let file = file::in_memory("boxd-journal")?;
+        file.write_all_at(HEAD, 0)?;
+        Ok(Self { file, end: HEAD.len() as u64, begun_with: 0 })
+    }
+
+    fn append(&mut self, kind: u8, bytes: &[u8]) -> io::Result<()> {
+        let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+        // Zeroes behind it, so that what a failed attempt may have left there is no length.
+        let mut record = vec![0; bytes.len().next_multiple_of(RECORD_HEAD) + RECORD_HEAD];
+        record[..bytes.len()].copy_from_slice(bytes);
+        self.file.write_all_at(&record, self.end + RECORD_HEAD as u64)?;
+        let mut head = [0; RECORD_HEAD];
+        head[..4].copy_from_slice(&length.to_le_bytes());
+        head[4] = kind;
+        self.file.write_all_at(&head, self.end)?;
+        self.end += record.len() as u64;
+        Ok(())
+    }
+}
+
+impl Journal {
+    /// An empty one.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { files: Mutex::new(Files { present: Part::new()?, successor: None }) })
+    }
+
+    /// Goes on with one that another worker wrote, and gives what it wrote. A file that is none is an error.
+    pub(crate) fn resume(file: OwnedFd) -> io::Result<(Self, Vec<Frame>)> {
+        let file = File::from(file);
+        let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?];
+        file.read_exact_at(&mut bytes, 0)?;
+        let (frames, end) =
+            parse(&bytes).ok_or_else(|| io::Error::other("the state is of another version"))?;
+        let present = Part { file, end: end as u64, begun_with: 0 };
+        Ok((Self { files: Mutex::new(Files { present, successor: None }) }, frames))
+    }
+
+    /// Appends a record.
+    pub(super) fn append(&self, kind: u8, record: &impl Serialize) -> io::Result<()> {
+        let bytes = serde_json::to_vec(record)?;
+        let mut files = self.lock();
+        let noted = files.present.append(kind, &bytes);
+        if let Some(successor) = &mut files.successor {
+            successor.append(kind, &bytes)?;
+        }
+        noted
+    }
+
+    /// A descriptor of it, for the keeper.
+    pub(super) fn file(&self) -> io::Result<OwnedFd> {
+        Ok(self.lock().present.file.try_clone()?.into())
+    }
+
+    /// Whether it should be written anew.
+    pub(super) fn is_due(&self) -> bool {
+        let files = self.lock();
+        let present = &files.present;
+        files.successor.is_none() && present.end > DUE_BYTES.max(present.begun_with * DUE_GROWTH)
+    }
+
+    /// Begins a new file beside the present one; false when somebody has done so.
+    pub(super) fn begin_successor(&self) -> io::Result<bool> {
+        let successor = Part::new()?;
+        let mut files = self.lock();
+        let is_first = files.successor.is_none();
+        files.successor.get_or_insert(successor);
+        Ok(is_first)
+    }
+
+    /// The new file knows all: it takes the place of the old one as soon as it was handed in.
+    pub(super) fn finish_successor(&self, hand_in: impl FnOnce(&File)) {
+        let mut files = self.lock();
+        if let Some(mut successor) = files.successor.take() {
+            hand_in(&successor.file);
+            successor.begun_with = successor.end;
+            files.present = successor;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The records in these bytes and where they end; `None` for another format. A torn end is the end.
+fn parse(bytes: &[u8]) -> Option<(Vec<Frame>, usize)> {
+    let mut rest = bytes.strip_prefix(HEAD)?;
+    let mut frames = Vec::new();
+    while let Some((head, behind)) = rest.split_first_chunk::<RECORD_HEAD>() {
+        let [a, b, c, d, kind, ..] = *head;
+        let length = u32::from_le_bytes([a, b, c, d]) as usize;
+        let (Some(record), true) = (behind.get(..length), length > 0) else { break };
+        let Some(next) = behind.get(length.next_multiple_of(RECORD_HEAD)..) else { break };
+        frames.push(Frame { kind, bytes: record.to_vec() });
+        rest = next;
+    }
+    Some((frames, bytes.len() - rest.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frames(journal: &Journal) -> Vec<(u8, String)> {
+        let (_, frames) = Journal::resume(journal.file().unwrap()).unwrap();
+        frames.into_iter().map(|f| (f.kind, String::from_utf8(f.bytes).unwrap())).collect()
+    }
+
+    #[test]
+    fn what_is_noted_while_it_is_written_anew_is_in_both() {
+        let journal = Journal::new().unwrap();
+        journal.append(1, &"old").unwrap();
+        journal.begin_successor().unwrap();
+        journal.append(2, &"meanwhile").unwrap();
+        journal.append(1, &"all").unwrap();
+        let before: Vec<String> = frames(&journal).into_iter().map(|(_, text)| text).collect();
+        assert_eq!(before, ["\"old\"", "\"meanwhile\"", "\"all\""]);
+        journal.finish_successor(|_| {});
+        assert_eq!(frames(&journal), [(2, "\"meanwhile\"".to_owned()), (1, "\"all\"".to_owned())]);
+    }
+
+    #[test]
+    fn it_is_due_when_it_has_grown() {
+        let journal = Journal::new().unwrap();
+        assert!(!journal.is_due());
+        journal.append(1, &"x".repeat(5 << 20)).unwrap();
+        assert!(journal.is_due());
+        journal.begin_successor().unwrap();
+        assert!(!journal.is_due(), "it is being written anew");
+        journal.append(1, &"x".repeat(5 << 20)).unwrap();
+        journal.finish_successor(|_| {});
+        assert!(!journal.is_due(), "all of it is needed");
+    }
+
+    #[test]
+    fn another_format_is_refused() {
+        assert_eq!(parse(b"boxdjnl2\0\0\0\0"), None);
+        assert_eq!(parse(b"boxd"), None);
+        assert_eq!(parse(b"boxdjnl1"), Some((Vec::new(), HEAD.len())));
+    }
+
+    proptest! {
+        #[test]
+        fn a_torn_end_loses_no_whole_record(texts in proptest::collection::vec(".{0,40}", 1..8), cut in 0usize..400) {
+            let journal = Journal::new().unwrap();
+            for text in &texts {
+                journal.append(3, text).unwrap();
+            }
+            let file = File::from(journal.file().unwrap());
+            let mut bytes = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
+            file.read_exact_at(&mut bytes, 0).unwrap();
+            let (whole, _) = parse(&bytes).unwrap();
+            prop_assert_eq!(whole.len(), texts.len());
+            let (torn, end) = parse(&bytes[..cut.clamp(HEAD.len(), bytes.len())]).unwrap();
+            prop_assert!(torn.len() <= whole.len() && end <= bytes.len());
+            prop_assert_eq!(&torn[..], &whole[..torn.len()]);
+        }
+
+        #[test]
+        fn another_worker_goes_on_behind_a_torn_end(texts in proptest::collection::vec(".{0,40}", 1..5), junk in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let journal = Journal::new().unwrap();
+            for text in &texts {
+                journal.append(3, text).unwrap();
+            }
+            let file = File::from(journal.file().unwrap());
+            let end = journal.lock().present.end;
+            // A record whose length was never written.
+            file.write_all_at(&junk, end + RECORD_HEAD as u64).unwrap();
+            let (resumed, read) = Journal::resume(file.into()).unwrap();
+            prop_assert_eq!(read.len(), texts.len());
+            resumed.append(4, &"x").unwrap();
+            let after = frames(&resumed);
+            prop_assert_eq!(after.len(), texts.len() + 1);
+            prop_assert_eq!(after.last().unwrap(), &(4, "\"x\"".to_owned()));        }
+
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            parse(&[HEAD.as_slice(), &bytes].concat());
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `Worker`: the process that does the work, as the keeper sees it.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use rustix::process::{Pid, Signal};
+
+use super::protocol::{Key, SOCKET, ToWorker, encode};
+use crate::sys::packets::Packets;
+
+/// The program that workers are started from. It stays the same when the file is replaced.
+#[derive(Debug)]
+pub(super) struct Program {
+    path: PathBuf,
+    file: Option<File>,
+    arguments: Vec<OsString>,
+}
+
+impl Program {
+    /// The program that runs now, with the arguments that it was given.
+    pub(super) fn current() -> io::Result<Self> {
+        let mut arguments = std::env::args_os();
+        let given = arguments.next().map(PathBuf::from);
+        // Without /proc there is only what we were called.
+        let path = std::env::current_exe().ok().or(given).ok_or(io::ErrorKind::NotFound)?;
+        let file = File::open("/proc/self/exe").or_else(|_| File::open(&path)).ok();
+        Ok(Self { path, file, arguments: arguments.collect() })
+    }
+
+    /// A path that leads to it: its own as long as it is the same file, which is also what people see in a list of processes.
+    fn path(&self) -> PathBuf {
+        let Some(file) = &self.file else { return self.path.clone() };
+        let is_same = |path: &Path| {
+            let (Ok(there), Ok(here)) = (path.metadata(), file.metadata()) else { return false };
+            (there.dev(), there.ino()) == (here.dev(), here.ino())
+        };
+        if is_same(&self.path) {
+            self.path.clone()
+        } else {
+            format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+        }
+    }
+}
+
+/// What is to be said to a worker, made when there is room for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Notice {
+    Welcome,
+    Journal,
+    Held(Key),
+    Exited(Key),
+    Stray(usize),
+    Ready,
+    End,
+}
+
+/// A worker that runs.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) pid: Pid,
+    pub(super) packets: Packets,
+    pub(super) began: Instant,
+    /// It has said that it accepts connections.
+    pub(super) is_serving: bool,
+    /// What it has yet to be told, in order.
+    pub(super) notices: VecDeque<Notice>,
+}
+
+impl Worker {
+    /// Starts one.
+    #[expect(clippy::disallowed_methods, reason = "the keeper starts the worker")]
+    pub(super) fn start(program: &Program) -> io::Result<Self> {
+        let (ours, theirs) = Packets::pair()?;
+        let child = Command::new(program.path())
+            .arg0("boxd")
+            .args(&program.arguments)
+            .env(SOCKET, theirs.number().to_string())
+            .spawn()?;
+        // The child is waited for by its number, with all others.
+        let pid = Pid::from_child(&child);
+        Ok(Self { pid, packets: ours, began: Instant::now(), is_serving: false, notices: VecDeque::new() })
+    }
+
+    /// Ends it at once. One that has just ended needs none.
+    pub(super) fn kill(&self) {
+        rustix::process::kill_process(self.pid, Signal::KILL).ok();
+    }
+
+    /// Sends a message if there is room for it now.
+    pub(super) fn send(&self, message: &ToWorker, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.packets.send(&encode(message)?, descriptors)
+    }
+}
+
+impl AsFd for Worker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.packets.as_fd()
+    }
+}

@@ -1,0 +1,254 @@
+//! Going on where an earlier worker was killed: its processes, their pipes, their clocks.
+//!
+//! Commands that were started by an earlier worker are the keeper's children now. Everything else is as if this worker had
+//! started them: their pipes are read, their time is up when it was to be up, and a signal that was asked for and not sent is
+//! sent.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::end::EndRequest;
+use super::process::{Process, Run};
+use super::record::{self, History, ProcessRecord, Remembered};
+use super::spec::RestartPolicy;
+use super::state::{Ending, Exit, State};
+use super::stdin::Stdin;
+use super::supervise::{Supervisor, exit, forget};
+use crate::clock;
+use crate::custody::{Deposit, Exited, Held, Key, SLOT_STDERR, SLOT_STDIN, SLOT_STDOUT};
+use crate::id::ProcessId;
+use crate::log::{ExitWatch, Intake, Kept, Log, LogDeposits};
+use crate::sys::pidfd::{ExitStatus, PidFd};
+
+/// The exit code of a command whose end nobody saw.
+const EXIT_UNSEEN: Exit = Exit::Code(-1);
+
+/// Runs whose exits the keeper tells.
+#[derive(Debug, Default)]
+pub(crate) struct Adopted {
+    runs: Mutex<HashMap<Key, Arc<Intake>>>,
+}
+
+/// What the keeper held of one process.
+#[derive(Debug, Default)]
+pub(super) struct Belongings {
+    /// By the number of the run.
+    pub(super) runs: BTreeMap<u32, Held>,
+    log: LogDeposits,
+}
+
+impl Belongings {
+    /// Sorts what the keeper held by process.
+    pub(super) fn sort(held: BTreeMap<Key, Held>, boot: u32) -> HashMap<u64, Self> {
+        let mut sorted: HashMap<u64, Self> = HashMap::new();
+        for (key, mut held) in held.into_iter().filter(|(key, _)| key.boot == boot) {
+            let belongings = sorted.entry(key.serial).or_default();
+            match Kept::of(key) {
+                Kept::Run(run) => drop(belongings.runs.insert(run, held)),
+                Kept::Staging(stream) => {
+                    belongings.log.stagings[stream as usize] = held.descriptors.pop_first().map(|(_, fd)| fd);
+                }
+                Kept::Memory(number) => {
+                    belongings.log.memory.extend(held.descriptors.pop_first().map(|(_, fd)| (number, fd)));
+                }
+            }
+        }
+        sorted
+    }
+}
+
+impl Supervisor {
+    /// Takes over everything that an earlier worker knew. Blocks on the disk.
+    pub(crate) fn adopt(self: &Arc<Self>, history: History, held: BTreeMap<Key, Held>, strays: Vec<Exited>) {
+        let mut belongings = Belongings::sort(held, self.ids.boot());
+        super::unborn::find(self, &history, &mut belongings, strays);
+        let mut ended = Vec::new();
+        for (id, remembered) in history.processes {
+            let theirs = belongings.remove(&id.serial()).unwrap_or_default();
+            ended.extend(self.adopt_process(id, remembered, theirs));
+        }
+        // What belongs to nobody that is known.
+        for (serial, left) in belongings {
+            for run in left.runs.into_keys() {
+                let key = Key { boot: self.ids.boot(), serial, run };
+                drop(Deposit::resumed(&self.logs.custody, key));
+            }
+        }
+        ended.sort_by_key(|process| process.state().ended_ms);
+        for process in ended {
+            forget(&self.table.finish(&process));
+        }
+    }
+
+    /// Takes one process over, and gives it if it was over.
+    fn adopt_process(
+        self: &Arc<Self>,
+        id: ProcessId,
+        remembered: Remembered,
+        mut theirs: Belongings,
+    ) -> Option<Arc<Process>> {
+        let Remembered { spec, state, log } = remembered;
+        let mut is_news = state.is_none();
+        let born = theirs.runs.get(&0).and_then(|held| held.child.as_ref()).map(PidFd::pid);
+        let Some(mut state) = state.or_else(|| born.map(super::unborn::late_state)) else {
+            self.logs.custody.note(record::KIND, &ProcessRecord::Forgotten { id });
+            for run in theirs.runs.into_keys() {
+                drop(Deposit::resumed(&self.logs.custody, Kept::Run(run).key(id)));
+            }
+            return None;
+        };
+        let last_boundary = log.boundaries.last().map(|boundary| boundary.run);
+        let log = Log::restore(&self.logs, id, spec.name.clone(), log, theirs.log);
+        // The next run was started, and nobody lived to say so.
+        if state.is_backing_off()
+            && theirs.runs.get(&(state.run + 1)).is_some_and(|held| held.child.is_some())
+        {
+            end_run(&log, &state, last_boundary);
+            state.restarted(clock::now_ms(), clock::boot_ms());
+            is_news = true;
+        }
+        let is_running = !state.is_over() && !state.is_backing_off();
+        let present = theirs.runs.get_mut(&state.run).filter(|_| is_running);
+        let run = present.and_then(|held| self.resume_run(id, state.run, held));
+        let process = Process::restored(id, spec, log, state.clone(), run);
+        self.table.insert(process.clone());
+        if is_news {
+            process.tell();
+        }
+        for (number, held) in theirs.runs {
+            self.resume_intake(&process, number, held, is_running && number == state.run);
+        }
+        if is_running && process.run().is_none() && process.state() == state {
+            tracing::error!(process = %id, "the end of a command was seen by nobody");
+            let next = process.record_exit(EXIT_UNSEEN, clock::now_ms());
+            self.after_exit(&process, next, EXIT_UNSEEN);
+        }
+        self.resume_clocks(&process, &state, last_boundary);
+        state.is_over().then_some(process)
+    }
+
+    /// What signals and input go to.
+    fn resume_run(&self, id: ProcessId, run: u32, held: &mut Held) -> Option<Run> {
+        let pidfd = Arc::new(held.child.take()?);
+        let key = Kept::Run(run).key(id);
+        let stdin = held.descriptors.remove(&SLOT_STDIN);
+        let stdin = stdin.and_then(|pipe| Stdin::new(pipe, &self.logs.custody, key).ok()).map(Arc::new);
+        Some(Run { pidfd, stdin })
+    }
+
+    /// Goes on reading the pipes of a run, and deals with its exit if it is the present one.
+    fn resume_intake(self: &Arc<Self>, process: &Arc<Process>, run: u32, mut held: Held, is_present: bool) {
+        let key = Kept::Run(run).key(process.id);
+        let pipes = [SLOT_STDOUT, SLOT_STDERR].map(|slot| held.descriptors.remove(&slot));
+        let watch =
+            if is_present { ExitWatch::Told(self.on_told_exit(process, key)) } else { ExitWatch::Past };
+        let deposit = Deposit::resumed(&self.logs.custody, key);
+        let intake = match self.pump.attach(Intake::new(process.log.clone(), pipes, watch, deposit)) {
+            Ok(intake) => intake,
+            Err(error) => {
+                tracing::error!(process = %process.id, %error, "output of a command can no longer be read");
+                return;
+            }
+        };
+        if !is_present {
+            self.pump.catch_up(&intake);
+            return;
+        }
+        match held.exited {
+            Some(Exited { status, at_ms, .. }) => self.pump.exited(&intake, status, at_ms),
+            None => {
+                self.adopted.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(key, intake);
+            }
+        }
+    }
+
+    fn on_told_exit(self: &Arc<Self>, process: &Arc<Process>, key: Key) -> crate::log::OnExit {
+        let (this, process) = (self.clone(), process.clone());
+        Box::new(move |status: ExitStatus, at_ms: u64| {
+            this.adopted.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            let next = process.record_exit(exit(status), at_ms);
+            this.after_exit(&process, next, exit(status));
+        })
+    }
+
+    /// The keeper has reaped the command of a run. Blocks as long as the disk does.
+    pub(crate) fn told_exit(&self, key: Key, exited: Exited) {
+        let intake = self.adopted.runs.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        // A run that this worker started itself is reaped here and told by nobody.
+        if let Some(intake) = intake {
+            self.pump.exited(&intake, exited.status, exited.at_ms);
+        }
+    }
+
+    /// Goes on with what was to come: a restart, the end of its time, a signal, the end of its log.
+    fn resume_clocks(self: &Arc<Self>, process: &Arc<Process>, state: &State, last_boundary: Option<u32>) {
+        if state.is_over() {
+            if process.log.sealed().is_none() {
+                process.log.seal();
+            }
+            process.log.close_if_done();
+            return;
+        }
+        if state.is_backing_off() {
+            let at_ms = end_run(&process.log, state, last_boundary);
+            let passed = Duration::from_millis(clock::now_ms().saturating_sub(at_ms));
+            let left = RestartPolicy::DELAY.saturating_sub(passed);
+            self.runtime.spawn(self.clone().restart(process.clone(), left)).detach();
+        } else {
+            self.start_clock(process);
+        }
+        if let Some(kill_boot_ms) = state.kill_boot_ms {
+            let left = Duration::from_millis(kill_boot_ms.saturating_sub(clock::boot_ms()));
+            self.runtime.spawn(self.clone().kill_unheeding(process.clone(), left)).detach();
+        }
+        if let Some(ending) = state.unsent() {
+            let signal = match ending {
+                Ending::Stop => EndRequest::STOP.signal,
+                Ending::Kill | Ending::Timeout => EndRequest::KILL.signal,
+            };
+            let (this, process) = (self.clone(), process.clone());
+            let send = async move {
+                if let Err(error) = this.signal(&process, signal).await {
+                    tracing::warn!(process = %process.id, %error, "a signal that was asked for could not be sent");
+                }
+            };
+            self.runtime.spawn(send).detach();
+        }
+    }
+
+    /// Writes the journal anew, with what is known now.
+    pub(super) fn rewrite_journal(&self) {
+        let custody = &self.logs.custody;
+        let tell = || {
+            self.tell_boot();
+            self.intents.tell(self);
+            let processes = self.table.all();
+            for process in &processes {
+                process.tell();
+            }
+            // Forgotten while it was told.
+            for process in processes.iter().filter(|process| self.table.by_id(process.id).is_none()) {
+                process.tell_forgotten();
+            }
+        };
+        if let Err(error) = custody.rewrite_journal(tell) {
+            tracing::error!(%error, "the journal cannot be written anew");
+        }
+    }
+
+    /// Notes whose ids these are.
+    pub(crate) fn tell_boot(&self) {
+        let (boot, next) = (self.ids.boot(), self.ids.upcoming());
+        self.logs.custody.note(record::KIND, &ProcessRecord::Boot { version: record::VERSION, boot, next });
+    }
+}
+
+/// Says in the log that the last run ended, unless it is said already; gives when that was.
+fn end_run(log: &Log, state: &State, last_boundary: Option<u32>) -> u64 {
+    if last_boundary != Some(state.run) {
+        let code = state.exit.map_or(EXIT_UNSEEN.code(), Exit::code);
+        log.end_run(state.run, state.restarts + 1, code, super::supervise::millis(RestartPolicy::DELAY));
+    }
+    log.last_run_ended_ms().unwrap_or_else(clock::now_ms)
+}

@@ -1,0 +1,98 @@
+//! Starts that the end of a worker cut short: was there a child, and which?
+//!
+//! The keeper holds the pipes of such a start and knows no child. If there is one, it is the keeper's by now: alive, with the
+//! mark of its process in its environment; between `vfork` and `execve`, with the environment of the worker that is dead; or
+//! ended and reaped, and then the keeper has told of it as a stray.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::adopt::Belongings;
+use super::record::History;
+use super::state::State;
+use super::supervise::Supervisor;
+use super::tree::{self, Orphan};
+use crate::clock;
+use crate::custody::Exited;
+use crate::id::ProcessId;
+use crate::log::Kept;
+use crate::sys::pidfd::PidFd;
+
+/// How often children in the middle of an `execve` are looked at, and the pause between two looks.
+const LOOKS_MAX: usize = 100;
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Finds the children of starts that were cut short, and enters them as if they had been told in time.
+pub(super) fn find(
+    supervisor: &Arc<Supervisor>,
+    history: &History,
+    belongings: &mut HashMap<u64, Belongings>,
+    mut strays: Vec<Exited>,
+) {
+    let mut unborn: Vec<(ProcessId, u32)> = Vec::new();
+    for id in history.processes.keys() {
+        let runs = belongings.get(&id.serial()).into_iter().flat_map(|theirs| &theirs.runs);
+        unborn.extend(runs.filter(|(_, held)| held.child.is_none()).map(|(run, _)| (*id, *run)));
+    }
+    let is_wanted = |(id, run): &(ProcessId, u32)| {
+        let state = history.processes.get(id).and_then(|remembered| remembered.state.as_ref());
+        // A run that is over has no child any more.
+        state.is_none_or(|state: &State| state.is_backing_off() && *run == state.run + 1)
+    };
+    unborn.retain(is_wanted);
+    if unborn.is_empty() {
+        return;
+    }
+    let mut orphans = settled_orphans();
+    for (id, run) in unborn {
+        let living = orphans.iter().position(|orphan| orphan.mark.as_deref() == Some(&*id.to_string()));
+        let theirs = belongings.get_mut(&id.serial()).and_then(|theirs| theirs.runs.get_mut(&run));
+        let Some(held) = theirs else { continue };
+        if let Some(orphan) = living.map(|n| orphans.remove(n))
+            && let Ok(pidfd) = PidFd::open(orphan.pid)
+            && tree::started(orphan.pid) == Some(orphan.started)
+        {
+            supervisor.logs.custody.born(Kept::Run(run).key(id), &pidfd);
+            held.child = Some(pidfd);
+        } else if !strays.is_empty() {
+            // The oldest for the oldest: two starts that were cut short at once and whose commands both ended before anybody
+            // looked are told apart by nothing else.
+            let exited = strays.remove(0);
+            held.child = PidFd::of_past(exited.pid);
+            held.exited = Some(exited);
+        }
+    }
+}
+
+/// The orphans that lead a group, when none is on its way to its program any more.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "there is no event for the end of an execve, and nothing is served yet"
+)]
+fn settled_orphans() -> Vec<Orphan> {
+    let keeper = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs());
+    for _ in 0..LOOKS_MAX {
+        let orphans = tree::orphans_of(keeper);
+        if orphans.iter().all(|orphan| !orphan.is_unborn) {
+            return orphans;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    let mut orphans = tree::orphans_of(keeper);
+    for orphan in orphans.iter().filter(|orphan| orphan.is_unborn) {
+        // Held up in an execve, on a file system that hangs. What nobody could name must not run.
+        if let Ok(pidfd) = PidFd::open(orphan.pid) {
+            pidfd.signal(Signal::KILL).ok();
+        }
+    }
+    orphans.retain(|orphan| !orphan.is_unborn);
+    orphans
+}
+
+/// The state of a process whose start was cut short and whose child was found.
+pub(super) fn late_state(pid: u32) -> State {
+    State::started(pid, clock::now_ms(), clock::boot_ms())
+}
