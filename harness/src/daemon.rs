@@ -15,9 +15,16 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open, pidfd_send_signal},
+};
 
-use crate::{fixture::Fixture, target::Target, variables::unique_name};
+use crate::{
+    fixture::{Fixture, Part},
+    target::Target,
+    variables::unique_name,
+};
 
 /// A machine under load may need this long to start a process.
 const START_WITHIN: Duration = Duration::from_secs(20);
@@ -32,6 +39,8 @@ pub struct Daemon {
     directory: PathBuf,
     pid: Pid,
     asked_to_end: Cell<bool>,
+    /// What was started is dead, and the rest of it lives.
+    lost_its_keeper: Cell<bool>,
     /// What it wrote to stderr so far.
     log: Arc<Mutex<String>>,
     exited: mpsc::Receiver<std::io::Result<ExitStatus>>,
@@ -71,6 +80,7 @@ impl Daemon {
             directory,
             pid,
             asked_to_end: Cell::new(false),
+            lost_its_keeper: Cell::new(false),
             log,
             exited,
             ended: RefCell::new(None),
@@ -107,6 +117,42 @@ impl Daemon {
         let _sent: bool = kill_process(self.pid, Signal::TERM).is_ok();
     }
 
+    /// Ends a part of it by SIGKILL, and waits until that part is gone.
+    ///
+    /// # Errors
+    /// A sentence when there is no such part, or it doesn't go in time.
+    pub fn kill(&self, part: Part, within: Duration) -> Result<(), String> {
+        let pid = match part {
+            Part::Keeper => Some(self.pid),
+            Part::Worker => self.worker(),
+        };
+        if part == Part::Keeper {
+            self.lost_its_keeper.set(true);
+        }
+        let pid = pid.ok_or("the daemon has no worker")?;
+        let named = |error| format!("process {} can't be killed: {error}", pid.as_raw_nonzero());
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(named)?;
+        pidfd_send_signal(&pidfd, Signal::KILL).map_err(named)?;
+        let timeout = Timespec::try_from(within).map_err(|error| error.to_string())?;
+        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&timeout)) {
+            Ok(1) => Ok(()),
+            Ok(_) => Err("it doesn't go after SIGKILL".to_owned()),
+            Err(error) => Err(named(error)),
+        }
+    }
+
+    /// The child that carries the mark of a worker.
+    fn worker(&self) -> Option<Pid> {
+        let keeper = self.pid.as_raw_nonzero();
+        let children = fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).ok()?;
+        let is_worker = |pid: &i32| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(b"BOXD_KEEPER="))
+        };
+        let pid = children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(is_worker)?;
+        Pid::from_raw(pid)
+    }
+
     /// Waits for its end; whether it came in time.
     pub fn ends_within(&self, time: Duration) -> bool {
         let Ok(ended) = self.exited.recv_timeout(time) else { return false };
@@ -119,6 +165,12 @@ impl Daemon {
     /// # Errors
     /// A sentence when it doesn't end in time, or not with exit code 0.
     pub fn stop(mut self) -> Result<(), String> {
+        if self.lost_its_keeper.get() {
+            // There is no exit code to look at any more; the rest ends when its output does.
+            kill_process_group(self.pid, Signal::TERM)
+                .map_err(|error| format!("nothing is left: {error}"))?;
+            return self.join();
+        }
         if !self.asked_to_end.get() {
             self.signal();
         }
@@ -136,6 +188,11 @@ impl Daemon {
                 ));
             }
         }
+        self.join()
+    }
+
+    /// Waits until nobody holds its output any more.
+    fn join(&mut self) -> Result<(), String> {
         for thread in self.threads.drain(..) {
             thread.join().map_err(|_| "a thread of the harness panicked".to_owned())?;
         }

@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+pub use self::step::Part;
+
 pub(crate) use self::{
     body::{Body, Filler},
     expect::Expectation,
@@ -87,7 +89,10 @@ impl Fixture {
         // These variables name things on the machine of the daemon that the harness itself starts.
         fixture.needs_own_daemon |=
             ["{{dir}}", "{{helper}}", "{{free_port}}"].iter().any(|own| text.contains(own))
-                || fixture.steps.iter().any(|step| matches!(step.action, Action::Terminate { .. }));
+                || fixture
+                    .steps
+                    .iter()
+                    .any(|step| matches!(step.action, Action::Terminate { .. } | Action::Kill(_)));
         Ok(fixture)
     }
 

@@ -1,7 +1,7 @@
 //! Titles of steps, and the requests they send.
 
 use crate::{
-    fixture::{Action, Mode, Plan, Send, Step},
+    fixture::{Action, Mode, Part, Plan, Send, Step},
     text,
 };
 
@@ -20,6 +20,8 @@ pub(crate) fn title(step: &Step) -> String {
         Action::Disconnect { stream, reset: false } => format!("close {stream}"),
         Action::Disconnect { stream, reset: true } => format!("reset {stream}"),
         Action::Terminate { ends: false } => "SIGTERM to the daemon".to_owned(),
+        Action::Kill(Part::Keeper) => "SIGKILL to the keeper".to_owned(),
+        Action::Kill(Part::Worker) => "SIGKILL to the worker".to_owned(),
         Action::Terminate { ends: true } => "SIGTERM to the daemon, which ends".to_owned(),
         Action::Join { background } => format!("answer of {background}"),
     }

@@ -6,7 +6,7 @@ use super::{OpenStream, Outcome, Run, check, perform};
 use crate::{
     client::{ClientError, Connection, Deadline},
     conversation::{Answer, Conversation, View},
-    fixture::{Action, AnswerWait, Mode, Plan, Raw, Send, Step, StreamWait},
+    fixture::{Action, AnswerWait, Mode, Part, Plan, Raw, Send, Step, StreamWait},
     render,
     stream::Asked,
 };
@@ -27,6 +27,7 @@ impl Run<'_> {
             Action::Finish { stream } => self.finish(stream, step, &mut outcome),
             Action::Disconnect { stream, reset } => self.disconnect(stream, *reset, step, &mut outcome),
             Action::Terminate { ends } => self.terminate(*ends, step),
+            Action::Kill(part) => self.kill(*part, step),
             Action::Join { background } => self.join(background, step, &mut outcome),
         };
         outcome.stop = done.err();
@@ -241,6 +242,11 @@ impl Run<'_> {
         };
         let answer = thread.join().expect("a request has no way to panic but a bug of the harness");
         self.show(&answer.map_err(sentence)?, step, (false, None), outcome)
+    }
+
+    fn kill(&self, part: Part, step: &Step) -> Result<(), String> {
+        let daemon = self.daemon.ok_or("only a daemon of the harness's own can be killed")?;
+        daemon.kill(part, step.within)
     }
 
     fn terminate(&self, ends: bool, step: &Step) -> Result<(), String> {
