@@ -19,6 +19,8 @@ use serve_args::ServeArgs;
 pub enum Action {
     /// Run the daemon.
     Serve(Box<Config>),
+    /// Prove that this program can take over from another, which has put its state on standard input.
+    Prove,
     /// Print this and leave.
     Print(String),
 }
@@ -46,6 +48,9 @@ struct Cli {
 enum Command {
     /// Run the daemon in the foreground
     Serve(Box<ServeArgs>),
+    /// Read the state of a running daemon from standard input and say whether this program can take over
+    #[command(hide = true)]
+    Prove,
 }
 
 /// Reads the arguments (the program's name first) and the environment.
@@ -63,6 +68,7 @@ pub fn parse(
         Ok(Cli { command: Command::Serve(args) }) => {
             args.into_config(env).map(|config| Action::Serve(Box::new(config))).map_err(BadUsage)
         }
+        Ok(Cli { command: Command::Prove }) => Ok(Action::Prove),
         Err(error) if !error.use_stderr() => Ok(Action::Print(error.render().ansi().to_string())),
         Err(error) => Err(BadUsage(one_line(&error.render().to_string()))),
     }

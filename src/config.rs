@@ -154,6 +154,8 @@ pub struct Config {
     pub pump_threads: usize,
     /// Time that open requests get when the daemon is told to stop.
     pub drain_timeout: Duration,
+    /// Time that what a replaced worker had begun gets to end.
+    pub upgrade_drain: Duration,
     /// `keepAlive` requests are refused.
     pub keep_alive_disabled: bool,
     /// A line for each request.

@@ -11,20 +11,25 @@ mod handover;
 mod journal;
 mod outbox;
 
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
 use crate::keeper::protocol::{FromWorker, ToWorker, decode};
+use crate::sys::file;
 use crate::sys::packets::{Packet, Packets};
 use crate::sys::pidfd::PidFd;
 
-pub(crate) use crate::keeper::protocol::{Exited, Key};
+pub(crate) use crate::keeper::protocol::{Exited, Key, Report};
 pub(crate) use deposit::Deposit;
 pub(crate) use handover::{Handover, Held};
-pub(crate) use journal::{Frame, Journal};
+pub(crate) use journal::{Frame, Journal, JournalReader};
 use outbox::Outbox;
 
 /// Slots of a run's descriptors.
@@ -42,6 +47,10 @@ pub(crate) struct Custody {
 struct Inner {
     outbox: Outbox,
     journal: Journal,
+    /// Another worker has taken everything over: whatever this one lets go is that one's.
+    is_retired: AtomicBool,
+    /// A retired worker follows the journal.
+    is_followed: AtomicBool,
 }
 
 impl Custody {
@@ -51,8 +60,13 @@ impl Custody {
     }
 
     /// The keeper at the other end of `packets`, and a journal, which it is given.
-    pub(crate) fn new(packets: Arc<Packets>, journal: Journal) -> io::Result<Self> {
-        let inner = Inner { outbox: Outbox::new(packets), journal };
+    pub(crate) fn new(packets: Arc<Packets>, journal: Journal, is_followed: bool) -> io::Result<Self> {
+        let inner = Inner {
+            outbox: Outbox::new(packets),
+            journal,
+            is_retired: AtomicBool::new(false),
+            is_followed: AtomicBool::new(is_followed),
+        };
         let file = inner.journal.file()?;
         inner.outbox.send(&FromWorker::Journal {}, &[file.as_fd()]);
         Ok(Self { inner: Some(Arc::new(inner)) })
@@ -73,6 +87,68 @@ impl Custody {
         if let Some(inner) = &self.inner {
             inner.outbox.check();
         }
+    }
+
+    /// Says whether a retired worker follows the journal.
+    pub(crate) fn set_followed(&self, is_followed: bool) {
+        if let Some(inner) = &self.inner {
+            inner.is_followed.store(is_followed, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether another worker has taken everything over.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.inner.as_ref().is_some_and(|inner| inner.is_retired.load(Ordering::SeqCst))
+    }
+
+    /// Gives everything over: from now on nothing is held, dropped or noted. What the next worker notes can be read there.
+    pub(crate) fn retire(&self) -> Option<JournalReader> {
+        let inner = self.inner.as_ref()?;
+        inner.is_retired.store(true, Ordering::SeqCst);
+        let reader = inner.journal.reader().ok();
+        inner.outbox.send(&FromWorker::Retired {}, &[]);
+        reader
+    }
+
+    /// Says that it cannot be replaced now.
+    pub(crate) fn refuse(&self, why: &str) {
+        self.say(&FromWorker::Refused { why: why.to_owned() }, &[]);
+    }
+
+    /// Asks to be replaced by a worker of this program.
+    pub(crate) fn ask_for_upgrade(&self, path: &str, note: String, program: BorrowedFd<'_>) {
+        self.say(&FromWorker::Upgrade { path: path.to_owned(), note }, &[program]);
+    }
+
+    /// A copy of everything that was noted, which nobody can change.
+    pub(crate) fn journal_copy(&self) -> io::Result<Option<OwnedFd>> {
+        self.inner.as_ref().map(|inner| inner.journal.sealed_copy()).transpose()
+    }
+
+    /// Says how a command ended whose next worker cannot see it.
+    pub(crate) fn tell_exit(&self, key: Key, exited: Exited) {
+        if let Some(inner) = &self.inner {
+            inner.outbox.send(&FromWorker::Exited { key, exited }, &[]);
+        }
+    }
+
+    /// Gives a connection to the next worker, and what was read of its next request.
+    pub(crate) fn pass_connection(
+        &self,
+        socket: BorrowedFd<'_>,
+        on_loopback: bool,
+        read: &[u8],
+    ) -> io::Result<()> {
+        let Some(inner) = &self.inner else { return Ok(()) };
+        let message = FromWorker::Connection { on_loopback };
+        if read.is_empty() {
+            inner.outbox.send(&message, &[socket]);
+        } else {
+            let file = file::in_memory("boxd-request")?;
+            file.write_all_at(read, 0)?;
+            inner.outbox.send(&message, &[socket, file.as_fd()]);
+        }
+        Ok(())
     }
 
     /// Says that the worker accepts connections.
@@ -105,9 +181,12 @@ impl Custody {
     ///
     /// The write is into memory. It can fail when memory is short; then the next worker knows less, which is logged.
     pub(crate) fn note(&self, kind: u8, record: &impl Serialize) {
-        let Some(inner) = &self.inner else { return };
+        let Some(inner) = self.inner.as_ref().filter(|_| !self.is_retired()) else { return };
         if let Err(error) = inner.journal.append(kind, record) {
             tracing::error!(%error, "the journal cannot be written: the next worker would not know all");
+        }
+        if inner.is_followed.load(Ordering::SeqCst) {
+            inner.outbox.send(&FromWorker::Noted {}, &[]);
         }
     }
 
@@ -130,7 +209,7 @@ impl Custody {
     }
 
     fn say(&self, message: &FromWorker, descriptors: &[BorrowedFd<'_>]) {
-        if let Some(inner) = &self.inner {
+        if let Some(inner) = self.inner.as_ref().filter(|_| !self.is_retired()) {
             inner.outbox.send(message, descriptors);
         }
     }
@@ -143,15 +222,50 @@ pub(crate) enum Word {
     Exited(Key, Exited),
     /// Go away.
     End,
+    /// Be replaced by a worker of the program on disk.
+    Reload,
+    /// The next worker waits: stop.
+    Retire,
+    /// The next worker came to nothing.
+    UpgradeFailed(String),
+    /// A connection of an earlier worker's, and what it has read of the next request.
+    Connection { socket: TcpStream, on_loopback: bool, read: Vec<u8> },
+    /// What the next worker notes from now on.
+    Journal(OwnedFd),
+    /// The next worker has noted something.
+    Noted,
+    /// No retired worker is left.
+    Alone,
 }
 
 /// Waits for the next word of the keeper's. `None`: the keeper is gone.
 pub(crate) fn next_word(packets: &Packets) -> Option<Word> {
     loop {
-        let Packet { bytes, .. } = packets.wait().ok()??;
+        let Packet { bytes, descriptors } = match packets.wait() {
+            Ok(packet) => packet?,
+            // It came without its descriptors: none was free.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => continue,
+            Err(_) => return None,
+        };
+        let mut descriptors = descriptors.into_iter();
         match decode(&bytes) {
             Ok(ToWorker::Exited { key, exited }) => return Some(Word::Exited(key, exited)),
             Ok(ToWorker::End {}) => return Some(Word::End),
+            Ok(ToWorker::Reload {}) => return Some(Word::Reload),
+            Ok(ToWorker::Noted {}) => return Some(Word::Noted),
+            Ok(ToWorker::Alone {}) => return Some(Word::Alone),
+            Ok(ToWorker::Retire {}) => return Some(Word::Retire),
+            Ok(ToWorker::UpgradeFailed { why }) => return Some(Word::UpgradeFailed(why)),
+            Ok(ToWorker::Connection { on_loopback }) => {
+                let Some(socket) = descriptors.next().map(TcpStream::from) else { continue };
+                let read = descriptors.next().and_then(|file| file::contents(&File::from(file)).ok());
+                return Some(Word::Connection { socket, on_loopback, read: read.unwrap_or_default() });
+            }
+            Ok(ToWorker::Journal {}) => {
+                if let Some(journal) = descriptors.next() {
+                    return Some(Word::Journal(journal));
+                }
+            }
             // What a newer keeper says besides.
             _ => {}
         }

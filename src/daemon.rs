@@ -1,13 +1,15 @@
 //! The daemon's life: set up, serve, and go away when told.
 
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_lite::FutureExt;
 
 use crate::config::{Config, Processes};
 use crate::custody::Handover;
-use crate::http::{self, Listener, Shutdown};
+use crate::http::{self, Listener, Server, Shutdown};
 use crate::keeper;
 use crate::listen;
 use crate::runtime::Runtime;
@@ -15,8 +17,14 @@ use crate::sandbox::{FromKeeper, Sandbox};
 use crate::sys::descriptors;
 use crate::sys::oom;
 use crate::sys::packets::Packets;
-use crate::sys::signals::{Orders, Signals};
+use crate::sys::signals::{Orders, RETIRED, Signals};
 use crate::telemetry::Telemetry;
+use crate::underway::Underway;
+use crate::upgrade::Upgrader;
+use crate::worker::Worker;
+
+/// Time in which a stream of a retired worker that nobody ended can say that it ends.
+const RETIRED_DRAIN: Duration = Duration::from_secs(2);
 
 /// Runs the daemon: a keeper and its worker, or all in one process without a keeper. The error is one line for the person who
 /// started it.
@@ -24,10 +32,7 @@ pub fn run(config: &Config) -> Result<ExitCode, String> {
     if let Some(packets) = inherited()? {
         let handover =
             Handover::receive(&packets).map_err(|error| format!("the keeper does not answer: {error}"))?;
-        return serve(
-            config,
-            Some(FromKeeper { packets: Arc::new(packets), orders: Orders::default(), handover }),
-        );
+        return serve(config, Some(FromKeeper { packets: Arc::new(packets), handover }));
     }
     if config.processes == Processes::KeeperAndWorker {
         return keeper::run(listen::bind_all(&config.listen)?);
@@ -46,9 +51,9 @@ fn inherited() -> Result<Option<Packets>, String> {
 /// Serves until SIGTERM or SIGINT; a second one cuts short what the first one began, which is as clean an end as the drain
 /// timeout's.
 fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, String> {
-    let orders = kept.as_ref().map(|kept| kept.orders.clone());
-    let mut signals =
-        Signals::take_over(orders).map_err(|error| format!("signals cannot be handled: {error}"))?;
+    let orders = Orders::default();
+    let signals = Signals::take_over(kept.is_some().then(|| orders.clone()))
+        .map_err(|error| format!("signals cannot be handled: {error}"))?;
     descriptors::keep_to_ourselves();
     descriptors::raise_limit();
     let listeners = match &mut kept {
@@ -64,11 +69,36 @@ fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, Stri
     if let Some(FromKeeper { handover: Handover { died: Some(died), recent_deaths, .. }, .. }) = &kept {
         tracing::error!(recent_deaths, "the last worker is gone: {died}; this one goes on where it was");
     }
+    let packets = kept.as_ref().map(|kept| kept.packets.clone());
+    let before = kept.as_mut().map(|kept| (kept.handover.upgrades, kept.handover.upgrade.take()));
+    let (count, report) = before.unwrap_or_default();
+    let upgrader = Arc::new(Upgrader::new(count, report));
     let sandbox = Sandbox::open(config, &runtime, kept)
         .map_err(|error| format!("the log folder {} cannot be used: {error}", config.log_dir.display()))?;
     let (signalling, custody) = (sandbox.signalling(), sandbox.custody().clone());
     let shutdown = Arc::new(Shutdown::default());
-    let server = http::server(config, sandbox, runtime.clone(), shutdown.clone());
+    let server = http::server(config, sandbox.clone(), upgrader.clone(), runtime.clone(), shutdown.clone());
+    if let Some(packets) = packets {
+        let (server, runtime, tail) = (server.clone(), runtime.clone(), Arc::default());
+        let worker = Worker { sandbox, server, runtime, orders, upgrader, tail };
+        worker.follow_keeper(packets).map_err(|error| format!("threads cannot be started: {error}"))?;
+    }
+    accept_all(listeners, &server, &runtime, config)?;
+    custody.serving();
+    let left = smol::block_on(until_the_end(signals, &server, &shutdown, &signalling, config));
+    if left > 0 {
+        tracing::warn!("{left} connections were still open and are cut");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Accepts connections until the shutdown begins.
+fn accept_all(
+    listeners: Vec<TcpListener>,
+    server: &Server,
+    runtime: &Runtime,
+    config: &Config,
+) -> Result<(), String> {
     for listener in listeners {
         let listener = Listener::new(listener).map_err(|error| format!("cannot listen: {error}"))?;
         tracing::info!("listening on http://{}", listener.address);
@@ -81,26 +111,49 @@ fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, Stri
         // Detached: it ends with the shutdown.
         runtime.spawn(server.clone().accept(listener)).detach();
     }
-    custody.serving();
-    let signal = signals.wait();
-    tracing::info!("{signal} received, going away");
-    shutdown.begin();
+    Ok(())
+}
+
+/// Waits until this process is to end, and until what is open has come to an end; gives how many connections have not.
+async fn until_the_end(
+    mut signals: Signals,
+    server: &Server,
+    shutdown: &Shutdown,
+    signalling: &Underway,
+    config: &Config,
+) -> usize {
+    let wait = |mut signals: Signals| blocking::unblock(move || (signals.wait(), signals));
+    let mut signal = signals.wait();
     // Dropped unfinished when the drain is over: the wait for a signal ends with the process.
-    let again = blocking::unblock(move || signals.wait());
+    let mut again = wait(signals);
+    let mut drain_timeout = config.drain_timeout;
+    if signal == RETIRED {
+        let open = server.open_connections();
+        tracing::info!("another worker has taken over; {open} connections are still served");
+        let left = async {
+            server.drained(config.upgrade_drain).await;
+            None
+        };
+        match async { Some((&mut again).await) }.or(left).await {
+            Some((told, signals)) => (signal, again) = (told, wait(signals)),
+            // What is left is told that it ends.
+            None => drain_timeout = drain_timeout.min(RETIRED_DRAIN),
+        }
+    }
+    if signal != RETIRED {
+        tracing::info!("{signal} received, going away");
+    }
+    shutdown.begin();
     let in_haste = async {
-        let signal = again.await;
+        let (signal, _) = again.await;
         tracing::info!("{signal} received again, leaving at once");
         server.open_connections()
     };
     let drained = async {
-        let left = server.drained(config.drain_timeout).await;
+        let left = server.drained(drain_timeout).await;
         // A look at `/proc` or two: bounded by itself.
         signalling.settled().await;
         left
     };
-    let left = smol::block_on(drained.or(in_haste));
-    if left > 0 {
-        tracing::warn!("{left} connections were still open and are cut");
-    }
-    Ok(ExitCode::SUCCESS)
+    drained.or(in_haste).await
 }

@@ -126,6 +126,21 @@ pub(crate) enum Error {
     /// The daemon is going away.
     #[error("the server is shutting down; the process is not ended")]
     ShuttingDown,
+    /// Another worker has taken everything over.
+    #[error("the server is being replaced; try again")]
+    HandedOver,
+    /// The upgrade that was asked for is none.
+    #[error("invalid upgrade request: {why}")]
+    InvalidUpgrade {
+        /// Why.
+        why: &'static str,
+    },
+    /// There is no keeper that could swap workers.
+    #[error("the server runs without a keeper and cannot be upgraded")]
+    NoKeeper,
+    /// One upgrade at a time.
+    #[error("an upgrade is in progress already")]
+    UpgradeUnderWay,
     /// The log of a process cannot be read.
     #[error("failed to read the log: {source}")]
     LogUnreadable {

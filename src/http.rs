@@ -39,9 +39,11 @@ use tide::http::Method;
 use crate::config::Config;
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
+use crate::underway::Underway;
+use crate::upgrade::Upgrader;
 use context::{Context, Shared};
 use route_table::RouteTable;
-use routes::{docs, process, process_end, process_logs, process_start, process_stdin, system};
+use routes::{docs, process, process_end, process_logs, process_start, process_stdin, system, upgrade};
 use wire::Application;
 
 pub(crate) use context::Shutdown;
@@ -56,6 +58,7 @@ fn register(app: &mut tide::Server<Context>) -> RouteTable {
         t.route(app, method, "/", system::welcome);
     }
     t.route(app, Get, "/health", system::health);
+    t.route(app, Post, "/upgrade", upgrade::start);
     t.route(app, Get, "/openapi.json", docs::openapi);
     t.route(app, Get, "/docs", docs::page);
     t.route(app, Get, "/docs/docs.css", docs::file);
@@ -79,23 +82,37 @@ fn register(app: &mut tide::Server<Context>) -> RouteTable {
 }
 
 /// The application above a sandbox.
-pub(crate) fn application(config: &Config, sandbox: Sandbox, shutdown: Arc<Shutdown>) -> Application {
+pub(crate) fn application(
+    config: &Config,
+    sandbox: Sandbox,
+    (upgrader, runtime): (Arc<Upgrader>, Runtime),
+    shutdown: Arc<Shutdown>,
+) -> Application {
     // The routes are known only when they are registered, and the state only when they are known.
     let routes = register(&mut tide::with_state(context(
         config,
         sandbox.clone(),
+        (upgrader.clone(), runtime.clone()),
         shutdown.clone(),
         RouteTable::default(),
     )));
-    let mut server = tide::with_state(context(config, sandbox, shutdown, routes));
+    let mut server = tide::with_state(context(config, sandbox, (upgrader, runtime), shutdown, routes));
     server.with(middleware::Around);
     register(&mut server);
-    Application { server, logs_requests: config.request_log }
+    Application { server, logs_requests: config.request_log, changes: Underway::default() }
 }
 
-fn context(config: &Config, sandbox: Sandbox, shutdown: Arc<Shutdown>, routes: RouteTable) -> Context {
+fn context(
+    config: &Config,
+    sandbox: Sandbox,
+    (upgrader, runtime): (Arc<Upgrader>, Runtime),
+    shutdown: Arc<Shutdown>,
+    routes: RouteTable,
+) -> Context {
     Context::new(Shared {
         sandbox,
+        runtime,
+        upgrader,
         access: config.access.clone(),
         limits: config.limits.clone(),
         streams: config.streams.clone(),
@@ -108,6 +125,13 @@ fn context(config: &Config, sandbox: Sandbox, shutdown: Arc<Shutdown>, routes: R
 }
 
 /// A server of the application.
-pub(crate) fn server(config: &Config, sandbox: Sandbox, runtime: Runtime, shutdown: Arc<Shutdown>) -> Server {
-    Server::new(application(config, sandbox, shutdown.clone()), &config.limits, runtime, shutdown)
+pub(crate) fn server(
+    config: &Config,
+    sandbox: Sandbox,
+    upgrader: Arc<Upgrader>,
+    runtime: Runtime,
+    shutdown: Arc<Shutdown>,
+) -> Server {
+    let application = application(config, sandbox, (upgrader, runtime.clone()), shutdown.clone());
+    Server::new(application, &config.limits, runtime, shutdown)
 }

@@ -25,6 +25,16 @@
 //!   │ <── Born + pidfd (after it) ────────── │ a command
 //!   │ <── Drop (reaped, pipes at their end)─ │
 //! ```
+//! A worker is replaced on purpose like this; until `Retired` nothing has changed, and each failure leaves the present one:
+//!
+//! ```text
+//! present worker              keeper                       candidate
+//!   │ ── Upgrade + program ───> │ ── start ─────────────────> │
+//!   │ <───────────── Retire ─── │ <──────────────── Hello ─── │
+//!   │ ── Retired ─────────────> │ ── Welcome … Ready ───────> │ is the present worker
+//!   │ ── Connection…, Exited… ─>│ ── Connection…, Exited… ──> │
+//!   │ serves what it had begun, and ends
+//! ```
 //! What the worker has sent is in the kernel's hands and is read when the worker is dead, before anything else is done. The
 //! keeper never waits for a worker: what does not fit into its queue is sent when there is room. A worker that dies is started
 //! again, at once the first time and then with a growing pause.
@@ -33,26 +43,29 @@
 //! that makes no sense is passed over.
 
 mod entry;
+mod hear;
 pub(crate) mod protocol;
+mod speak;
 mod worker;
 
 use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Pid;
 
 use crate::clock;
-use crate::sys::packets::Packet;
-use crate::sys::pidfd::{self, ExitStatus, PidFd};
+use crate::sys::pidfd::{self, ExitStatus};
 use crate::sys::signals::{self, SignalFd};
-use crate::sys::{descriptors, oom, wait};
+use crate::sys::wait::{self, Ended};
+use crate::sys::{descriptors, oom};
 use entry::Entries;
-use protocol::{Exited, FromWorker, Key, ToWorker, VERSION, decode};
-use worker::{Notice, Program, Worker};
+use protocol::{Exited, Report};
+use worker::{Notice, Program, Role, Worker};
 
 /// The pause before a worker is started again after a second death in a row, and its bound; it doubles.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -64,11 +77,29 @@ const CALM: Duration = Duration::from_secs(10);
 /// Deaths are counted over this time.
 const RECENT: Duration = Duration::from_mins(1);
 
+/// How long a candidate may take to say hello, and the present worker to retire.
+const SWAP_MAX: Duration = Duration::from_secs(30);
+
 /// A worker that has been told so often to go away goes.
 const TOLD_MAX: u32 = 2;
 
 /// Exits of strangers remembered while a start is cut short.
 const STRAYS_MAX: usize = 64;
+
+/// A connection on its way from one worker to the next, and what was read of it.
+#[derive(Debug)]
+struct Passed {
+    on_loopback: bool,
+    descriptors: Vec<OwnedFd>,
+}
+
+/// An upgrade that is under way, or whose worker has not served yet.
+#[derive(Debug)]
+struct Upgrade {
+    note: String,
+    /// The candidate's, and then the one to go back to.
+    other: Program,
+}
 
 /// The state of the keeper.
 struct Keeper {
@@ -78,13 +109,17 @@ struct Keeper {
     program: Program,
     entries: Entries,
     journal: Option<OwnedFd>,
-    worker: Option<Worker>,
+    workers: Vec<Worker>,
     /// When to start the next worker.
     start_at: Option<Instant>,
     pause: Duration,
     deaths: VecDeque<Instant>,
     died: Option<String>,
     strays: Vec<Exited>,
+    connections: VecDeque<Passed>,
+    upgrade: Option<Upgrade>,
+    upgrades: u32,
+    report: Option<Report>,
     /// How often it was told to go away.
     told_to_end: u32,
     /// A worker has accepted connections: until then a failure to start is the user's to see.
@@ -103,7 +138,7 @@ pub(crate) fn run(listeners: Vec<TcpListener>) -> Result<ExitCode, String> {
     // Only a privileged one may; the worker says why not.
     oom::protect_daemon().ok();
     let program = Program::current().map_err(said("the program cannot be found"))?;
-    let worker = Worker::start(&program).map_err(said("the worker cannot be started"))?;
+    let worker = Worker::start(&program, Role::Current).map_err(said("the worker cannot be started"))?;
     let mut keeper = Keeper {
         since_ms: clock::now_ms(),
         listeners,
@@ -111,12 +146,16 @@ pub(crate) fn run(listeners: Vec<TcpListener>) -> Result<ExitCode, String> {
         program,
         entries: Entries::default(),
         journal: None,
-        worker: Some(worker),
+        workers: vec![worker],
         start_at: None,
         pause: Duration::ZERO,
         deaths: VecDeque::new(),
         died: None,
         strays: Vec::new(),
+        connections: VecDeque::new(),
+        upgrade: None,
+        upgrades: 0,
+        report: None,
         told_to_end: 0,
         has_served: false,
     };
@@ -130,11 +169,11 @@ pub(crate) fn run(listeners: Vec<TcpListener>) -> Result<ExitCode, String> {
         if let Some(code) = keeper.reap() {
             return Ok(code);
         }
-        if keeper.told_to_end > 0 && keeper.worker.is_none() {
+        if keeper.told_to_end > 0 && keeper.workers.is_empty() {
             return Ok(ExitCode::SUCCESS);
         }
         keeper.speak();
-        keeper.start_worker();
+        keeper.mind_the_time();
     }
 }
 
@@ -142,12 +181,15 @@ impl Keeper {
     /// Waits until there is something to do.
     fn wait(&self) -> io::Result<()> {
         let mut sources = vec![PollFd::new(&self.signals, PollFlags::IN)];
-        if let Some(worker) = &self.worker {
+        for worker in &self.workers {
             let wanted =
                 if worker.notices.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
             sources.push(PollFd::new(worker, wanted));
         }
-        let left = self.start_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let now = Instant::now();
+        let candidate = self.workers.iter().find(|worker| worker.role == Role::Candidate);
+        let at = self.start_at.into_iter().chain(candidate.map(|worker| worker.began + SWAP_MAX)).min();
+        let left = at.map(|at| at.saturating_duration_since(now));
         let timeout = left.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
         match poll(&mut sources, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
@@ -157,117 +199,95 @@ impl Keeper {
 
     /// Passes a signal on. A worker that needs to be told too often is killed.
     fn handle(&mut self, signal: i32) {
-        if !matches!(signal, signals::TERM | signals::INT) {
-            return;
-        }
-        self.told_to_end += 1;
-        if let Some(worker) = &mut self.worker {
-            worker.notices.push_back(Notice::End);
-            if self.told_to_end > TOLD_MAX {
-                worker.kill();
-            }
-        }
-    }
-
-    /// Reads what the worker has said.
-    fn listen(&mut self) {
-        while let Some(worker) = &self.worker {
-            match worker.packets.receive() {
-                Ok(Some(packet)) => self.hear(packet),
-                // A message that came without its descriptors.
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
-                // Nothing now, or nothing ever again: then its death is on its way.
-                Ok(None) | Err(_) => return,
-            }
-        }
-    }
-
-    fn hear(&mut self, packet: Packet) {
-        let Packet { bytes, mut descriptors } = packet;
-        let Ok(message) = decode::<FromWorker>(&bytes) else { return };
-        match message {
-            FromWorker::Hello { version } => {
-                let Some(worker) = &mut self.worker else { return };
-                if version == VERSION {
-                    worker.notices.extend([Notice::Welcome, Notice::Journal]);
-                    worker.notices.extend(self.entries.keys().into_iter().map(Notice::Held));
-                    worker.notices.extend((0..self.strays.len()).map(Notice::Stray));
-                    worker.notices.push_back(Notice::Ready);
-                }
-            }
-            FromWorker::Hold { key, slots } => self.entries.hold(key, slots, descriptors),
-            FromWorker::Born { key, pid } => {
-                if let Some(child) = descriptors.pop().and_then(|fd| PidFd::from_parts(fd, pid)) {
-                    self.entries.born(key, child);
-                    // A worker has found out whose child it was that ended before.
-                    if let Some(n) = self.strays.iter().position(|exited| exited.pid == pid) {
-                        self.entries.record(key, self.strays.remove(n));
+        match signal {
+            signals::TERM | signals::INT => {
+                self.told_to_end += 1;
+                for worker in &mut self.workers {
+                    worker.notices.push_back(Notice::End);
+                    if self.told_to_end > TOLD_MAX || worker.role == Role::Candidate {
+                        worker.kill();
                     }
                 }
             }
-            FromWorker::Release { key, slots } => self.entries.release(key, &slots),
-            FromWorker::Drop { key } => self.entries.drop_entry(key),
-            FromWorker::Journal {} => self.journal = descriptors.pop().or(self.journal.take()),
-            FromWorker::Serving {} => {
-                self.has_served = true;
-                self.strays.clear();
-                if let Some(worker) = &mut self.worker {
-                    worker.is_serving = true;
-                }
+            signals::HUP => self.notify_current(Notice::Reload),
+            _ => {}
+        }
+    }
+
+    /// Reads what the workers have said.
+    fn listen(&mut self) {
+        for pid in self.workers.iter().map(|worker| worker.pid).collect::<Vec<_>>() {
+            while let Some(packet) = self.worker(pid).and_then(Worker::receive) {
+                self.hear(pid, packet);
             }
         }
     }
 
     /// Reaps all children that have ended; gives the exit code when the keeper is to end with its worker.
     fn reap(&mut self) -> Option<ExitCode> {
-        while let Ok(Some(ended)) = wait::peek_any() {
-            let exited = Exited { pid: ended.pid, status: ended.status, at_ms: clock::now_ms() };
-            if self.worker.as_ref().is_some_and(|worker| worker.pid.as_raw_pid().unsigned_abs() == ended.pid)
+        while let Ok(Some(Ended { pid, status })) = wait::peek_any() {
+            let exited = Exited { pid, status, at_ms: clock::now_ms() };
+            if let Some(n) =
+                self.workers.iter().position(|worker| worker.pid.as_raw_pid().unsigned_abs() == pid)
             {
                 // It may have spoken since.
                 self.listen();
-                pidfd::reap_child(ended.pid);
-                if let Some(code) = self.worker_died(ended.status) {
+                let worker = self.workers.remove(n);
+                pidfd::reap_child(pid);
+                if let Some(code) = self.worker_died(&worker, status) {
                     return Some(code);
                 }
                 continue;
             }
-            if let Some(key) = self.entries.key_of_child(ended.pid) {
+            if let Some(key) = self.entries.key_of_child(pid) {
                 self.entries.record(key, exited);
-                if let Some(worker) = &mut self.worker {
-                    worker.notices.push_back(Notice::Exited(key));
-                }
+                self.notify_current(Notice::Exited(key));
             } else if self.entries.expects_child()
-                && pidfd::leads_a_group(ended.pid)
+                && pidfd::leads_a_group(pid)
                 && self.strays.len() < STRAYS_MAX
             {
                 self.strays.push(exited);
-                if let Some(worker) = self.worker.as_mut().filter(|worker| !worker.is_serving) {
-                    worker.notices.push_back(Notice::Stray(self.strays.len() - 1));
+                if self.current().is_some_and(|worker| !worker.is_serving) {
+                    self.notify_current(Notice::Stray(self.strays.len() - 1));
                 }
             }
-            pidfd::reap_child(ended.pid);
+            pidfd::reap_child(pid);
         }
         None
     }
 
     /// Plans the next worker, unless the end was wanted or no worker ever came up.
-    fn worker_died(&mut self, status: ExitStatus) -> Option<ExitCode> {
-        let worker = self.worker.take()?;
+    fn worker_died(&mut self, worker: &Worker, status: ExitStatus) -> Option<ExitCode> {
+        let how = match status {
+            ExitStatus::Code(code) => format!("it ended with code {code}"),
+            ExitStatus::Signal(signal) => format!("signal {signal} took it"),
+        };
+        match worker.role {
+            Role::Retired => {
+                if !self.workers.iter().any(|worker| worker.role == Role::Retired) {
+                    self.notify_current(Notice::Alone);
+                }
+                return None;
+            }
+            Role::Candidate => {
+                self.upgrade_failed(how);
+                return None;
+            }
+            Role::Current => {}
+        }
         let code = match status {
             ExitStatus::Code(code) => u8::try_from(code).unwrap_or(u8::MAX),
             ExitStatus::Signal(_) => 1,
         };
         if self.told_to_end > 0 || (!self.has_served && matches!(status, ExitStatus::Code(_))) {
-            return Some(ExitCode::from(code));
+            self.told_to_end = self.told_to_end.max(1);
+            return self.workers.is_empty().then(|| ExitCode::from(code));
         }
+        self.roll_back(worker, &how);
         let now = Instant::now();
         self.deaths.push_back(now);
         self.deaths.retain(|at| now.duration_since(*at) < RECENT);
-        self.died = Some(match status {
-            ExitStatus::Code(code) => format!("it ended with code {code}"),
-            ExitStatus::Signal(signal) => format!("signal {signal} took it"),
-        });
+        self.died = Some(how);
         if worker.began.elapsed() > CALM {
             self.pause = Duration::ZERO;
         }
@@ -276,71 +296,41 @@ impl Keeper {
         None
     }
 
-    /// Starts the next worker when it is time.
-    fn start_worker(&mut self) {
+    /// Starts the next worker when it is time, and gives a candidate up that takes too long.
+    fn mind_the_time(&mut self) {
         let now = Instant::now();
-        if self.worker.is_some() || self.start_at.is_none_or(|at| at > now) {
+        if let Some(candidate) = self.workers.iter().find(|worker| worker.role == Role::Candidate)
+            && now.duration_since(candidate.began) >= SWAP_MAX
+        {
+            candidate.kill();
+        }
+        if self.current().is_some() || self.start_at.is_none_or(|at| at > now) || self.told_to_end > 0 {
             return;
         }
-        match Worker::start(&self.program) {
-            Ok(worker) => (self.worker, self.start_at) = (Some(worker), None),
+        match Worker::start(&self.program, Role::Current) {
+            Ok(worker) => {
+                self.workers.push(worker);
+                self.start_at = None;
+            }
             // Short of memory or descriptors: that passes.
             Err(_) => self.start_at = Some(now + PAUSE_MAX),
         }
     }
 
-    /// Tells the worker what it has yet to be told, as much as there is room for.
-    fn speak(&mut self) {
-        while let Some(notice) = self.worker.as_ref().and_then(|worker| worker.notices.front().copied()) {
-            if self.worker.as_ref().is_none_or(|worker| self.tell(worker, notice).is_err()) {
-                return;
-            }
-            if let Some(worker) = &mut self.worker {
-                worker.notices.pop_front();
-            }
-        }
+    fn worker(&self, pid: Pid) -> Option<&Worker> {
+        self.workers.iter().find(|worker| worker.pid == pid)
     }
 
-    fn tell(&self, worker: &Worker, notice: Notice) -> io::Result<()> {
-        match notice {
-            Notice::Welcome => {
-                let welcome = ToWorker::Welcome {
-                    version: VERSION,
-                    since_ms: self.since_ms,
-                    died: self.died.clone(),
-                    recent_deaths: u32::try_from(self.deaths.len()).unwrap_or(u32::MAX),
-                };
-                let listeners: Vec<BorrowedFd<'_>> = self.listeners.iter().map(AsFd::as_fd).collect();
-                worker.send(&welcome, &listeners)
-            }
-            Notice::Journal => match &self.journal {
-                Some(journal) => worker.send(&ToWorker::Journal {}, &[journal.as_fd()]),
-                None => Ok(()),
-            },
-            Notice::Held(key) => self.tell_held(worker, key),
-            Notice::Exited(key) => match self.entries.get(key).and_then(|entry| entry.exited) {
-                Some(exited) => worker.send(&ToWorker::Exited { key, exited }, &[]),
-                None => Ok(()),
-            },
-            Notice::Stray(n) => match self.strays.get(n) {
-                Some(exited) => worker.send(&ToWorker::Stray { exited: *exited }, &[]),
-                None => Ok(()),
-            },
-            Notice::Ready => worker.send(&ToWorker::Ready {}, &[]),
-            Notice::End => worker.send(&ToWorker::End {}, &[]),
-        }
+    /// The worker that does the work.
+    fn current(&self) -> Option<&Worker> {
+        self.workers.iter().find(|worker| worker.role == Role::Current)
     }
 
-    /// An entry with all its descriptors. One that was dropped meanwhile is none.
-    fn tell_held(&self, worker: &Worker, key: Key) -> io::Result<()> {
-        let Some(entry) = self.entries.get(key) else { return Ok(()) };
-        let mut slots: Vec<u32> = entry.descriptors.keys().copied().collect();
-        let mut descriptors: Vec<BorrowedFd<'_>> = entry.descriptors.values().map(AsFd::as_fd).collect();
-        let pid = entry.child.as_ref().map(PidFd::pid);
-        if let Some(child) = &entry.child {
-            slots.push(protocol::SLOT_PIDFD);
-            descriptors.push(child.as_fd());
+    /// Has something said to it.
+    fn notify_current(&mut self, notice: Notice) {
+        let current = self.workers.iter_mut().find(|worker| worker.role == Role::Current);
+        if let Some(worker) = current {
+            worker.notices.push_back(notice);
         }
-        worker.send(&ToWorker::Held { key, pid, slots, exited: entry.exited }, &descriptors)
     }
 }

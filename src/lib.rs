@@ -17,4 +17,9 @@ mod runtime;
 mod sandbox;
 mod sys;
 mod telemetry;
+mod underway;
+mod upgrade;
 mod wire;
+mod worker;
+
+pub use upgrade::prove;

@@ -15,6 +15,10 @@ fn main() -> ExitCode {
             std::io::stdout().write_all(text.as_bytes()).ok();
             return ExitCode::SUCCESS;
         }
+        Ok(Action::Prove) => match boxd::prove(std::io::stdin().lock(), std::io::stdout().lock()) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(text) => (ExitCode::FAILURE, text),
+        },
         Ok(Action::Serve(config)) => match boxd::daemon::run(&config) {
             Ok(code) => return code,
             Err(text) => (ExitCode::FAILURE, text),

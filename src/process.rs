@@ -11,6 +11,7 @@
 mod adopt;
 mod children;
 mod end;
+mod gate;
 mod intent;
 mod long_command;
 mod orphans;
@@ -24,12 +25,13 @@ mod state;
 mod stdin;
 mod supervise;
 mod table;
+mod tail;
 mod tree;
 mod unborn;
-mod underway;
 
 pub(crate) use adopt::Adopted;
 pub(crate) use end::EndRequest;
+pub(crate) use gate::Gate;
 pub(crate) use intent::Intents;
 pub(crate) use orphans::reap_as_init;
 pub(crate) use ports::{PortsAnswer, wait_for_ports};
@@ -40,7 +42,7 @@ pub(crate) use spec::{ProcessSpec, RestartPolicy};
 pub(crate) use state::{Reason, State};
 pub(crate) use supervise::{Started, Supervisor};
 pub(crate) use table::{Memory, ProcessTable};
-pub(crate) use underway::Underway;
+pub(crate) use tail::Tail;
 
 #[cfg(test)]
 mod tests;

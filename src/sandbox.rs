@@ -8,20 +8,23 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::config::Config;
-use crate::custody::{self, Custody, Exited, Handover, Held, Journal, Key, Word};
+use crate::custody::{Custody, Exited, Handover, Held, Journal, Key};
 use crate::error::{Error, Result};
 use crate::id::{IdSource, ProcessId};
 use crate::log::{LogDir, LogLimits, Pump};
 use crate::process::{
-    self, Adopted, EndRequest, History, Intents, Memory, Process, ProcessSpec, ProcessTable, Shell, Started,
-    Supervisor, Underway,
+    self, Adopted, EndRequest, Gate, History, Intents, Memory, Process, ProcessSpec, ProcessTable, Shell,
+    Started, Supervisor, Tail,
 };
 use crate::runtime::Runtime;
 use crate::sys::packets::Packets;
-use crate::sys::signals::Orders;
+use crate::underway::Underway;
 
 /// The process that orphans are handed to.
 const INIT_PID: u32 = 1;
+
+/// How long whoever is in the middle of something is waited for when another worker is to take over.
+const RETIRE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The memory that requests of finished processes may take together: a request may be 16 MiB, and 1,000 are remembered.
 const FINISHED_REQUEST_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -39,7 +42,7 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     /// Opens the log folder, starts the threads, and goes on where an earlier worker was killed.
     pub(crate) fn open(config: &Config, runtime: &Runtime, kept: Option<FromKeeper>) -> io::Result<Self> {
-        let Start { ids, custody, history, held, strays, packets, since_ms } = Start::new(kept)?;
+        let Start { ids, custody, history, held, strays, since_ms } = Start::new(kept)?;
         let limits = LogLimits {
             file_bytes_max: config.retention.file_bytes_max,
             total_bytes_max: config.retention.total_bytes_max,
@@ -61,7 +64,8 @@ impl Sandbox {
             logs,
             shell,
             runtime: runtime.clone(),
-            signalling: Arc::default(),
+            signalling: Underway::default(),
+            gate: Gate::default(),
             intents: Intents::default(),
             adopted: Adopted::default(),
         });
@@ -69,9 +73,6 @@ impl Sandbox {
             supervisor.tell_boot();
         }
         supervisor.adopt(history, held, strays);
-        if let Some((packets, orders)) = packets {
-            follow_keeper(supervisor.clone(), packets, orders)?;
-        }
         if std::process::id() == INIT_PID {
             process::reap_as_init()?;
         }
@@ -86,6 +87,32 @@ impl Sandbox {
         })
     }
 
+    /// The keeper has reaped a command of an earlier worker. Blocks as long as the disk does.
+    pub(crate) fn told_exit(&self, key: Key, exited: Exited) {
+        self.supervisor.told_exit(key, exited);
+    }
+
+    /// Gives everything to the next worker: changes nothing, reads no output and keeps no clock any more. What is open goes on
+    /// with what the next worker does. An error changes nothing.
+    pub(crate) async fn retire(&self) -> Result<Arc<Tail>, String> {
+        if !self.supervisor.gate.close(RETIRE_PATIENCE).await {
+            return Err("a request that changes something does not come to its end".to_owned());
+        }
+        if !self.supervisor.pump.stop(RETIRE_PATIENCE).await {
+            self.supervisor.gate.open();
+            return Err("output that is being stored holds a disk up".to_owned());
+        }
+        let journal = self.custody().retire().ok_or("there is no keeper")?;
+        let supervisor = self.supervisor.clone();
+        Tail::follow(supervisor, journal)
+            .map_err(|error| format!("the next worker cannot be followed: {error}"))
+    }
+
+    /// How many processes are known.
+    pub(crate) fn count(&self) -> usize {
+        self.supervisor.table.all().len()
+    }
+
     /// What the keeper has.
     pub(crate) fn custody(&self) -> &Custody {
         &self.supervisor.logs.custody
@@ -97,7 +124,7 @@ impl Sandbox {
     }
 
     /// The signals on their way to trees. What a kill is to reach must not outlive the daemon's end.
-    pub(crate) fn signalling(&self) -> Arc<Underway> {
+    pub(crate) fn signalling(&self) -> Underway {
         self.supervisor.signalling.clone()
     }
 
@@ -155,7 +182,6 @@ impl Sandbox {
 #[derive(Debug)]
 pub(crate) struct FromKeeper {
     pub(crate) packets: Arc<Packets>,
-    pub(crate) orders: Orders,
     pub(crate) handover: Handover,
 }
 
@@ -166,20 +192,18 @@ struct Start {
     history: History,
     held: BTreeMap<Key, Held>,
     strays: Vec<Exited>,
-    packets: Option<(Arc<Packets>, Orders)>,
     since_ms: Option<u64>,
 }
 
 impl Start {
     fn new(kept: Option<FromKeeper>) -> io::Result<Self> {
-        let Some(FromKeeper { packets, orders, handover }) = kept else {
+        let Some(FromKeeper { packets, handover }) = kept else {
             return Ok(Self {
                 ids: IdSource::new(),
                 custody: Custody::none(),
                 history: History::default(),
                 held: BTreeMap::new(),
                 strays: Vec::new(),
-                packets: None,
                 since_ms: None,
             });
         };
@@ -191,32 +215,11 @@ impl Start {
         let ids = history.boot.map_or_else(IdSource::new, |boot| IdSource::resume(boot, history.next));
         Ok(Self {
             ids,
-            custody: Custody::new(packets.clone(), journal)?,
+            custody: Custody::new(packets, journal, handover.is_followed)?,
             history,
             held: handover.held,
             strays: handover.strays,
-            packets: Some((packets, orders)),
             since_ms: Some(handover.since_ms),
         })
     }
-}
-
-/// Hears the keeper, on a thread of its own, as long as both live.
-fn follow_keeper(supervisor: Arc<Supervisor>, packets: Arc<Packets>, orders: Orders) -> io::Result<()> {
-    let run = move || {
-        while let Some(word) = custody::next_word(&packets) {
-            match word {
-                Word::Exited(key, exited) => {
-                    // Not here: a disk that stalls would hold up the exits of others.
-                    let supervisor = supervisor.clone();
-                    blocking::unblock(move || supervisor.told_exit(key, exited)).detach();
-                }
-                Word::End => orders.give(),
-            }
-        }
-        supervisor.logs.custody.check();
-        orders.keeper_is_gone();
-    };
-    std::thread::Builder::new().name("boxd-keeper".to_owned()).spawn(run)?;
-    Ok(())
 }

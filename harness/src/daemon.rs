@@ -141,7 +141,7 @@ impl Daemon {
         }
     }
 
-    /// The child that carries the mark of a worker.
+    /// The newest child that carries the mark of a worker: an older one serves what it had begun.
     fn worker(&self) -> Option<Pid> {
         let keeper = self.pid.as_raw_nonzero();
         let children = fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).ok()?;
@@ -149,7 +149,7 @@ impl Daemon {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(b"BOXD_KEEPER="))
         };
-        let pid = children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(is_worker)?;
+        let pid = children.split_whitespace().filter_map(|pid| pid.parse().ok()).rfind(is_worker)?;
         Pid::from_raw(pid)
     }
 

@@ -150,6 +150,10 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "BOXD_DRAIN_TIMEOUT", value_name = "TIME", value_parser = duration, default_value = "10s", help_heading = "Daemon")]
     drain_timeout: Duration,
 
+    /// Time that open streams and waits get to end when a worker is replaced; 0 for none
+    #[arg(long, env = "BOXD_UPGRADE_DRAIN", value_name = "TIME", value_parser = duration, default_value = "10m", help_heading = "Daemon")]
+    upgrade_drain: Duration,
+
     /// Threads that answer requests [default: the number of processors, 8 at most]
     #[arg(long, env = "BOXD_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Daemon")]
     threads: Option<u16>,
@@ -229,6 +233,7 @@ impl ServeArgs {
             threads: self.threads.map_or(processors, usize::from),
             pump_threads: usize::from(self.pump_threads),
             drain_timeout: self.drain_timeout,
+            upgrade_drain: self.upgrade_drain,
             keep_alive_disabled: known.is_on("BL_DISABLE_KEEPALIVE"),
             request_log: !(self.no_request_log || known.is_on("DISABLE_REQUEST_LOGGING")),
             server_timing: known.is_on("ENABLE_PROCESSING_TIME"),

@@ -5,7 +5,9 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 
-use crate::keeper::protocol::{Exited, FromWorker, Key, SLOT_PIDFD, ToWorker, VERSION, decode, encode};
+use crate::keeper::protocol::{
+    Exited, FromWorker, Key, Report, SLOT_PIDFD, ToWorker, VERSION, decode, encode,
+};
 use crate::sys::packets::Packets;
 use crate::sys::pidfd::PidFd;
 
@@ -29,6 +31,12 @@ pub(crate) struct Handover {
     pub(crate) died: Option<String>,
     /// Workers that died within the last minute.
     pub(crate) recent_deaths: u32,
+    /// A retired worker follows the journal.
+    pub(crate) is_followed: bool,
+    /// How often a worker was replaced on purpose.
+    pub(crate) upgrades: u32,
+    /// What became of the last attempt.
+    pub(crate) upgrade: Option<Report>,
     /// The sockets to accept from.
     pub(crate) listeners: Vec<TcpListener>,
     /// The journal of the last worker.
@@ -50,13 +58,23 @@ impl Handover {
             };
             let mut descriptors = packet.descriptors;
             match decode(&packet.bytes)? {
-                ToWorker::Welcome { version, since_ms, died, recent_deaths } => {
+                ToWorker::Welcome {
+                    version,
+                    since_ms,
+                    died,
+                    recent_deaths,
+                    is_followed,
+                    upgrades,
+                    upgrade,
+                } => {
                     if version != VERSION {
                         return Err(io::Error::other(format!("the keeper speaks version {version}")));
                     }
                     handover.listeners = descriptors.into_iter().map(TcpListener::from).collect();
                     (handover.since_ms, handover.died, handover.recent_deaths) =
                         (since_ms, died, recent_deaths);
+                    (handover.is_followed, handover.upgrades, handover.upgrade) =
+                        (is_followed, upgrades, upgrade);
                 }
                 ToWorker::Journal {} => handover.journal = descriptors.pop(),
                 ToWorker::Held { key, pid, slots, exited } => {
@@ -75,6 +93,13 @@ impl Handover {
                 }
                 ToWorker::Stray { exited } => handover.strays.push(exited),
                 ToWorker::End {} => return Err(io::Error::other("the keeper is going away")),
+                // None of these is said before all is handed over.
+                ToWorker::Reload {}
+                | ToWorker::Retire {}
+                | ToWorker::UpgradeFailed { .. }
+                | ToWorker::Noted {}
+                | ToWorker::Alone {}
+                | ToWorker::Connection { .. } => {}
                 ToWorker::Ready {} => return Ok(handover),
             }
         }

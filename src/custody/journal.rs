@@ -91,10 +91,7 @@ impl Journal {
     /// Goes on with one that another worker wrote, and gives what it wrote. A file that is none is an error.
     pub(crate) fn resume(file: OwnedFd) -> io::Result<(Self, Vec<Frame>)> {
         let file = File::from(file);
-        let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?];
-        file.read_exact_at(&mut bytes, 0)?;
-        let (frames, end) =
-            parse(&bytes).ok_or_else(|| io::Error::other("the state is of another version"))?;
+        let (frames, end) = parse(&file::contents(&file)?).ok_or_else(other_version)?;
         let present = Part { file, end: end as u64, begun_with: 0 };
         Ok((Self { files: Mutex::new(Files { present, successor: None }) }, frames))
     }
@@ -108,6 +105,23 @@ impl Journal {
             successor.append(kind, &bytes)?;
         }
         noted
+    }
+
+    /// The records of a copy of one.
+    pub(crate) fn read(bytes: &[u8]) -> io::Result<Vec<Frame>> {
+        Ok(parse(bytes).ok_or_else(other_version)?.0)
+    }
+
+    /// A copy of it that nobody can change.
+    pub(super) fn sealed_copy(&self) -> io::Result<OwnedFd> {
+        let files = self.lock();
+        Ok(file::sealed("boxd-journal", &file::contents(&files.present.file)?)?.into())
+    }
+
+    /// Where what another worker notes from now on can be read.
+    pub(super) fn reader(&self) -> io::Result<JournalReader> {
+        let files = self.lock();
+        Ok(JournalReader { file: files.present.file.try_clone()?, at: files.present.end })
     }
 
     /// A descriptor of it, for the keeper.
@@ -146,10 +160,42 @@ impl Journal {
     }
 }
 
+/// Reads a journal that another worker writes.
+#[derive(Debug)]
+pub(crate) struct JournalReader {
+    file: File,
+    at: u64,
+}
+
+impl JournalReader {
+    /// From the beginning of one that was written anew.
+    pub(crate) fn new(file: OwnedFd) -> Self {
+        Self { file: file.into(), at: HEAD.len() as u64 }
+    }
+
+    /// What was noted since the last call.
+    pub(crate) fn read_on(&mut self) -> io::Result<Vec<Frame>> {
+        let left = self.file.metadata()?.len().saturating_sub(self.at);
+        let mut bytes = vec![0; usize::try_from(left).map_err(io::Error::other)?];
+        self.file.read_exact_at(&mut bytes, self.at)?;
+        let (frames, length) = parse_records(&bytes);
+        self.at += length as u64;
+        Ok(frames)
+    }
+}
+
+fn other_version() -> io::Error {
+    io::Error::other("the state is of another version")
+}
+
 /// The records in these bytes and where they end; `None` for another format. A torn end is the end.
 fn parse(bytes: &[u8]) -> Option<(Vec<Frame>, usize)> {
-    let mut rest = bytes.strip_prefix(HEAD)?;
-    let mut frames = Vec::new();
+    let (frames, length) = parse_records(bytes.strip_prefix(HEAD)?);
+    Some((frames, HEAD.len() + length))
+}
+
+fn parse_records(bytes: &[u8]) -> (Vec<Frame>, usize) {
+    let (mut rest, mut frames) = (bytes, Vec::new());
     while let Some((head, behind)) = rest.split_first_chunk::<RECORD_HEAD>() {
         let [a, b, c, d, kind, ..] = *head;
         let length = u32::from_le_bytes([a, b, c, d]) as usize;
@@ -158,7 +204,7 @@ fn parse(bytes: &[u8]) -> Option<(Vec<Frame>, usize)> {
         frames.push(Frame { kind, bytes: record.to_vec() });
         rest = next;
     }
-    Some((frames, bytes.len() - rest.len()))
+    (frames, bytes.len() - rest.len())
 }
 
 #[cfg(test)]

@@ -8,7 +8,10 @@ use event_listener::{Event, EventListener};
 use super::presence::Presence;
 use super::route_table::RouteTable;
 use crate::config::{Access, RequestLimits, Streams};
+use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
+use crate::underway::Piece;
+use crate::upgrade::Upgrader;
 
 /// The state of the application. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -21,6 +24,10 @@ pub(crate) struct Context {
 pub(crate) struct Shared {
     /// The core.
     pub(crate) sandbox: Sandbox,
+    /// For work that outlives its request.
+    pub(crate) runtime: Runtime,
+    /// Replaces the worker.
+    pub(crate) upgrader: Arc<Upgrader>,
     /// Who may come in.
     pub(crate) access: Access,
     /// Limits of requests.
@@ -90,7 +97,11 @@ pub(crate) struct Client {
     pub(crate) presence: Arc<Presence>,
 }
 
-/// Tells everybody that the daemon is going away.
+/// A request that may change something, until the change is made.
+#[derive(Debug, Clone)]
+pub(crate) struct Change(#[expect(dead_code, reason = "it counts while it lives")] pub(crate) Arc<Piece>);
+
+/// Tells everybody that something begins: that the daemon goes away, or that another worker takes over.
 #[derive(Debug, Default)]
 pub(crate) struct Shutdown {
     begun: std::sync::atomic::AtomicBool,
@@ -102,6 +113,23 @@ impl Shutdown {
     pub(crate) fn begin(&self) {
         self.begun.store(true, Ordering::SeqCst);
         self.event.notify(usize::MAX);
+    }
+
+    /// Takes it back.
+    pub(crate) fn cancel(&self) {
+        self.begun.store(false, Ordering::SeqCst);
+        self.event.notify(usize::MAX);
+    }
+
+    /// Completes when it is not under way, or has been taken back.
+    pub(crate) async fn cancelled(&self) {
+        loop {
+            let changed = self.event.listen();
+            if !self.has_begun() {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Whether it has begun.

@@ -35,6 +35,11 @@ struct Inner {
 }
 
 impl ReadAhead {
+    /// With bytes that somebody else has read.
+    pub(crate) fn holding(bytes: Vec<u8>) -> Self {
+        Self { inner: Mutex::new(Inner { bytes, hyper_reads: false }) }
+    }
+
     /// hyper gets its turn.
     pub(crate) fn begin_turn(&self) {
         self.lock().hyper_reads = false;

@@ -134,9 +134,10 @@ fn core_status(error: &Error) -> u16 {
         | Error::KeepAliveDisabled
         | Error::HomeUnknown
         | Error::InvalidPort { .. }
+        | Error::InvalidUpgrade { .. }
         | Error::InvalidSignal { .. } => 400,
         Error::NotRunning { .. } | Error::Signal { .. } => 404,
-        Error::StdinNotOpened | Error::StdinClosed => 409,
+        Error::StdinNotOpened | Error::StdinClosed | Error::NoKeeper | Error::UpgradeUnderWay => 409,
         Error::FolderMissing { .. }
         | Error::ContainsNul { .. }
         | Error::Spawn { .. }
@@ -144,7 +145,7 @@ fn core_status(error: &Error) -> u16 {
         | Error::PortsTimedOut { .. }
         | Error::PortsNeverOpened { .. } => 422,
         Error::StdinFailed { .. } | Error::LogUnreadable { .. } => 500,
-        Error::Descriptors | Error::StdinStalled | Error::ShuttingDown => 503,
+        Error::Descriptors | Error::StdinStalled | Error::ShuttingDown | Error::HandedOver => 503,
     }
 }
 

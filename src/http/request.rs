@@ -8,7 +8,7 @@ use futures_lite::{AsyncReadExt, FutureExt};
 use tide::Request;
 use tide::http::headers::HeaderName;
 
-use super::context::{BodyRoom, Client, Context};
+use super::context::{BodyRoom, Change, Client, Context};
 use super::negotiate;
 use super::refusal::Refusal;
 use super::target::{Target, decode};
@@ -43,6 +43,12 @@ pub(crate) fn header_list(request: &Request<Context>, name: &'static str) -> Str
 pub(crate) fn is_sdk(request: &Request<Context>) -> bool {
     let names = request.header_names().map(HeaderName::as_str);
     negotiate::is_sdk(header(request, "user-agent").unwrap_or_default(), names)
+}
+
+/// What the request was to change is changed: a hand-over to another worker need not wait for the rest of it.
+pub(crate) fn change_made(request: &mut Request<Context>) {
+    let ext: &mut tide::http::Extensions = AsMut::<tide::http::Request>::as_mut(request).ext_mut();
+    drop(ext.remove::<Change>());
 }
 
 /// From now on a client that leaves is noticed, and the request dropped.

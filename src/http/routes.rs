@@ -7,3 +7,4 @@ pub(crate) mod process_logs;
 pub(crate) mod process_start;
 pub(crate) mod process_stdin;
 pub(crate) mod system;
+pub(crate) mod upgrade;

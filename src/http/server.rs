@@ -6,7 +6,8 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::pin::pin;
+use std::os::fd::AsFd;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll};
@@ -25,6 +26,7 @@ use super::read_ahead::ReadAhead;
 use super::refusal::raw_answer;
 use super::wire::Application;
 use crate::config::RequestLimits;
+use crate::custody::Custody;
 use crate::runtime::Runtime;
 
 /// The largest head of a request, and what is buffered of an answer: a client that does not read costs this much.
@@ -36,6 +38,9 @@ const HEADERS_MAX: usize = 128;
 /// How long a client that is still sending is listened to after its last answer, so that it can read the answer: a socket
 /// that is closed over unread bytes takes back what was sent.
 const LINGER: Duration = Duration::from_secs(5);
+
+/// How long the changes that requests have begun are waited for when another worker takes over.
+const CHANGES_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The pause before accepting again when the process is out of descriptors; a connection that closes ends it early.
 const ACCEPT_AFTER: Duration = Duration::from_millis(100);
@@ -63,7 +68,19 @@ pub(crate) struct Server {
     patience: Patience,
     runtime: Runtime,
     shutdown: Arc<context::Shutdown>,
+    /// Begins when another worker takes over.
+    retirement: Arc<context::Shutdown>,
+    custody: Custody,
     open: Arc<Open>,
+}
+
+/// How a connection came to its end here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// It is over.
+    Closed,
+    /// It waits for a request, and is to be passed to the next worker.
+    Passed,
 }
 
 /// The connections that are open.
@@ -100,25 +117,63 @@ impl Server {
         shutdown: Arc<context::Shutdown>,
     ) -> Self {
         let patience = Patience { head: limits.header_timeout, idle: limits.idle_timeout };
-        Self { application: Arc::new(application), patience, runtime, shutdown, open: Arc::default() }
+        let custody = application.server.state().sandbox.custody().clone();
+        Self {
+            application: Arc::new(application),
+            patience,
+            runtime,
+            shutdown,
+            retirement: Arc::default(),
+            custody,
+            open: Arc::default(),
+        }
+    }
+
+    /// Accepts nothing any more, passes connections to the next worker as soon as they wait for a request, and waits until the
+    /// requests that had begun have made their changes, for a while.
+    pub(crate) async fn retire(&self) {
+        self.retirement.begin();
+        let time_up = async {
+            Timer::after(CHANGES_PATIENCE).await;
+        };
+        self.application.changes.settled().or(time_up).await;
+    }
+
+    /// There will be no next worker: accepts again.
+    pub(crate) fn resume(&self) {
+        self.retirement.cancel();
+    }
+
+    /// Serves a connection that an earlier worker accepted, and has read something of.
+    pub(crate) fn take_over(&self, socket: TcpStream, on_loopback: bool, read: Vec<u8>) {
+        match Async::new(socket) {
+            Ok(socket) => self.runtime.spawn(self.clone().serve(socket, on_loopback, read)).detach(),
+            Err(error) => tracing::warn!(%error, "a connection could not be taken over"),
+        }
     }
 
     /// Accepts connections until the shutdown begins.
     pub(crate) async fn accept(self, listener: Listener) {
         let on_loopback = listener.address.ip().is_loopback();
-        let stop = self.shutdown.listen();
         let accept = async {
             loop {
                 match listener.socket.accept().await {
                     Ok((socket, _)) => {
                         // Detached: it ends with the connection.
-                        self.runtime.spawn(self.clone().serve(socket, on_loopback)).detach();
+                        self.runtime.spawn(self.clone().serve(socket, on_loopback, Vec::new())).detach();
                     }
                     Err(error) => self.after_refusal(&error).await,
                 }
             }
         };
-        accept.or(stop).await;
+        let mut accept = pin!(accept);
+        let accept_unless_retired = async {
+            loop {
+                accept.as_mut().or(self.retirement.listen()).await;
+                self.retirement.cancelled().await;
+            }
+        };
+        accept_unless_retired.or(self.shutdown.listen()).await;
     }
 
     /// Waits until all connections are closed, or until the time is up; gives how many were left.
@@ -156,11 +211,11 @@ impl Server {
         self.open.closed.listen().or(pause).await;
     }
 
-    async fn serve(self, socket: Async<TcpStream>, on_loopback: bool) {
+    async fn serve(self, socket: Async<TcpStream>, on_loopback: bool, read: Vec<u8>) {
         let _counted = Counted::new(&self.open);
         let socket = Arc::new(socket);
         let presence = Arc::new(Presence::new());
-        let ahead = Arc::new(ReadAhead::default());
+        let ahead = Arc::new(ReadAhead::holding(read));
         let client = Client { on_loopback, presence: presence.clone() };
         let application = self.application.clone();
         let service = service_fn(move |request| {
@@ -169,43 +224,61 @@ impl Server {
             let (application, client) = (application.clone(), client.clone());
             async move { Ok::<_, std::convert::Infallible>(application.answer(request, client).await) }
         });
-        let connection = http1::Builder::new()
+        let mut connection = http1::Builder::new()
             .max_buf_size(HEAD_BYTES_MAX)
             .max_header_size(HEAD_BYTES_MAX)
             .max_headers(HEADERS_MAX)
             .serve_connection(Io::new(socket.clone(), presence.clone(), ahead.clone()), service);
-        let mut connection = pin!(connection);
         let mut stop = Some(self.shutdown.listen());
+        let mut retire = Some(self.retirement.listen());
         let mut clock = Clock::new(self.patience);
-        poll_fn(|cx| {
+        let ending = poll_fn(|cx| {
             if stop.as_mut().is_some_and(|stop| stop.poll(cx).is_ready()) {
                 stop = None;
-                connection.as_mut().graceful_shutdown();
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            if retire.as_mut().is_some_and(|retire| retire.poll(cx).is_ready()) {
+                retire = None;
+            }
+            if retire.is_none() && stop.is_some() {
+                if presence.is_between_requests() {
+                    return Poll::Ready(Ending::Passed);
+                }
+                // After its answer it is closed: the client is told so.
+                Pin::new(&mut connection).graceful_shutdown();
             }
             ahead.begin_turn();
-            if connection.as_mut().poll(cx).is_ready()
+            if Pin::new(&mut connection).poll(cx).is_ready()
                 || (presence.is_watched() && ahead.finds_end(cx, &socket))
             {
-                return Poll::Ready(());
+                return Poll::Ready(Ending::Closed);
             }
             if stop.is_none() && presence.is_between_requests() {
                 // No request has begun: a head that is half there is not waited for.
                 if presence.is_in_head() {
                     rustix::io::write(&*socket, &raw_answer(503)).ok();
                 }
-                return Poll::Ready(());
+                return Poll::Ready(Ending::Closed);
             }
             match clock.poll(cx, &presence) {
                 Some(Overdue::Head) => {
                     // Nothing of an answer is under way, so this is the next thing the client reads.
                     rustix::io::write(&*socket, &raw_answer(408)).ok();
-                    Poll::Ready(())
+                    Poll::Ready(Ending::Closed)
                 }
-                Some(Overdue::Idle) => Poll::Ready(()),
+                Some(Overdue::Idle) => Poll::Ready(Ending::Closed),
                 None => Poll::Pending,
             }
         })
         .await;
+        if ending == Ending::Passed {
+            // What hyper has read of the next request comes first, then what was read ahead of hyper.
+            let read = [&connection.into_parts().read_buf[..], &ahead.take(usize::MAX)].concat();
+            if let Err(error) = self.custody.pass_connection(socket.as_fd(), on_loopback, &read) {
+                tracing::warn!(%error, "a connection could not be passed on");
+            }
+            return;
+        }
         if stop.is_some() {
             linger(&socket).await;
         }

@@ -4,6 +4,7 @@
 //! HTTP/1 is the wire and tide is the application above it. This file is where the two meet.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -13,13 +14,14 @@ use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use tide::http::{Body, Method, Response, Url};
 
 use super::body::{Content, PulledSlot, RequestBody, ResponseBody};
-use super::context::{Client, Context};
+use super::context::{Change, Client, Context};
 use super::middleware::QueryToken;
 use super::refusal::Refusal;
 use super::request::BodyPatience;
 use super::request_log::RequestLine;
 use super::respond;
 use super::target::{self, Target};
+use crate::underway::{Piece, Underway};
 
 /// A request body of a method whose endpoints read none is read to here and dropped.
 const UNWANTED_BODY_BYTES_MAX: u64 = 64 * 1024;
@@ -31,6 +33,8 @@ pub(crate) struct Application {
     pub(crate) server: tide::Server<Context>,
     /// A line for each request.
     pub(crate) logs_requests: bool,
+    /// Requests that may change something and have not done so yet.
+    pub(crate) changes: Underway,
 }
 
 impl Application {
@@ -44,8 +48,9 @@ impl Application {
         let method = request.method().as_str().to_owned();
         let is_head = method == "HEAD";
         let target = request.uri().path_and_query().map_or("/", |p| p.as_str()).to_owned();
+        let change = (!request.method().is_safe()).then(|| self.changes.begin());
         let presence = client.presence.clone();
-        let unwound = AssertUnwindSafe(self.respond(request, client)).catch_unwind().await;
+        let unwound = AssertUnwindSafe(self.respond(request, client, change)).catch_unwind().await;
         let response = unwound.unwrap_or_else(|_| refused(&Refusal::Panic));
         let (mut response, content) = to_hyper(response).await;
         let line = self.logs_requests.then(|| {
@@ -61,9 +66,17 @@ impl Application {
         response.map(|()| body)
     }
 
-    async fn respond(&self, request: hyper::Request<Incoming>, client: Client) -> Response {
+    async fn respond(
+        &self,
+        request: hyper::Request<Incoming>,
+        client: Client,
+        change: Option<Piece>,
+    ) -> Response {
         match to_tide(request, client, self.server.state()).await {
-            Ok(request) => {
+            Ok(mut request) => {
+                if let Some(change) = change {
+                    request.ext_mut().insert(Change(Arc::new(change)));
+                }
                 let response: Result<Response, _> = self.server.respond(request).await;
                 response.unwrap_or_else(|_| refused(&Refusal::Panic))
             }

@@ -50,6 +50,27 @@ pub(crate) enum FromWorker {
     Journal {},
     /// It accepts connections.
     Serving {},
+    /// Replace me by a worker of the program that travels beside. `note` comes back in the next `Welcome`.
+    Upgrade { path: String, note: String },
+    /// It cannot be replaced now, after it was told to retire.
+    Refused { why: String },
+    /// It accepts, reads and starts nothing any more: the next worker may begin.
+    Retired {},
+    /// It has written into the journal, which a retired worker follows.
+    Noted {},
+    /// After that: a command of its own has ended, which nobody else can see.
+    Exited { key: Key, exited: Exited },
+    /// After that: a connection without a request, which travels beside, and behind it what was read of one, if anything.
+    Connection { on_loopback: bool },
+}
+
+/// What became of an upgrade.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// As the worker that asked for it wrote it.
+    pub(crate) note: String,
+    /// Why it failed, if it did.
+    pub(crate) error: Option<String>,
 }
 
 /// What the keeper says.
@@ -64,6 +85,12 @@ pub(crate) enum ToWorker {
         died: Option<String>,
         /// Workers that died within the last minute.
         recent_deaths: u32,
+        /// A retired worker follows the journal.
+        is_followed: bool,
+        /// How often a worker was replaced on purpose, this time included.
+        upgrades: u32,
+        /// The last time, whether or not it came to something.
+        upgrade: Option<Report>,
     },
     /// The state of the last worker travels beside.
     Journal {},
@@ -77,6 +104,18 @@ pub(crate) enum ToWorker {
     Ready {},
     /// The keeper was told to go away, and the worker goes first.
     End {},
+    /// The keeper was told to replace the worker by one of the program on disk.
+    Reload {},
+    /// Another worker has started and waits: stop what the two cannot both do, and say so.
+    Retire {},
+    /// The other worker came to nothing; go on.
+    UpgradeFailed { why: String },
+    /// The next worker has written into the journal.
+    Noted {},
+    /// No retired worker is left.
+    Alone {},
+    /// A connection that an earlier worker accepted; see there.
+    Connection { on_loopback: bool },
 }
 
 /// The bytes of a message.

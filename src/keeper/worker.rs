@@ -14,7 +14,7 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal};
 
 use super::protocol::{Key, SOCKET, ToWorker, encode};
-use crate::sys::packets::Packets;
+use crate::sys::packets::{Packet, Packets};
 
 /// The program that workers are started from. It stays the same when the file is replaced.
 #[derive(Debug)]
@@ -35,6 +35,11 @@ impl Program {
         Ok(Self { path, file, arguments: arguments.collect() })
     }
 
+    /// Another program, open already, with the same arguments.
+    pub(super) fn other(&self, path: PathBuf, file: File) -> Self {
+        Self { path, file: Some(file), arguments: self.arguments.clone() }
+    }
+
     /// A path that leads to it: its own as long as it is the same file, which is also what people see in a list of processes.
     fn path(&self) -> PathBuf {
         let Some(file) = &self.file else { return self.path.clone() };
@@ -51,7 +56,7 @@ impl Program {
 }
 
 /// What is to be said to a worker, made when there is room for it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Notice {
     Welcome,
     Journal,
@@ -60,6 +65,23 @@ pub(super) enum Notice {
     Stray(usize),
     Ready,
     End,
+    Reload,
+    Retire,
+    UpgradeFailed,
+    Noted,
+    Alone,
+    Connection,
+}
+
+/// What a worker is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It is to be the next one, and has not said hello or waits for the present one to retire.
+    Candidate,
+    /// It does the work.
+    Current,
+    /// It serves what it had begun.
+    Retired,
 }
 
 /// A worker that runs.
@@ -67,6 +89,7 @@ pub(super) enum Notice {
 pub(super) struct Worker {
     pub(super) pid: Pid,
     pub(super) packets: Packets,
+    pub(super) role: Role,
     pub(super) began: Instant,
     /// It has said that it accepts connections.
     pub(super) is_serving: bool,
@@ -77,7 +100,7 @@ pub(super) struct Worker {
 impl Worker {
     /// Starts one.
     #[expect(clippy::disallowed_methods, reason = "the keeper starts the worker")]
-    pub(super) fn start(program: &Program) -> io::Result<Self> {
+    pub(super) fn start(program: &Program, role: Role) -> io::Result<Self> {
         let (ours, theirs) = Packets::pair()?;
         let child = Command::new(program.path())
             .arg0("boxd")
@@ -86,7 +109,21 @@ impl Worker {
             .spawn()?;
         // The child is waited for by its number, with all others.
         let pid = Pid::from_child(&child);
-        Ok(Self { pid, packets: ours, began: Instant::now(), is_serving: false, notices: VecDeque::new() })
+        let (began, notices) = (Instant::now(), VecDeque::new());
+        Ok(Self { pid, packets: ours, role, began, is_serving: false, notices })
+    }
+
+    /// The next message that is there.
+    pub(super) fn receive(&self) -> Option<Packet> {
+        loop {
+            match self.packets.receive() {
+                Ok(packet) => return packet,
+                // A message that came without its descriptors.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
+                // Nothing now.
+                Err(_) => return None,
+            }
+        }
     }
 
     /// Ends it at once. One that has just ended needs none.

@@ -13,6 +13,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_io::Timer;
+use futures_lite::FutureExt;
 
 use super::{Log, OutputStream};
 use crate::clock;
@@ -20,6 +24,7 @@ use crate::custody::Deposit;
 use crate::sys::pidfd::{ExitStatus, PidFd};
 use crate::sys::pipe::{self, Taken};
 use crate::sys::poller::Poller;
+use crate::underway::Underway;
 
 /// The most bytes moved by one splice.
 const TAKE_BYTES_MAX: usize = 1024 * 1024;
@@ -116,6 +121,10 @@ pub(crate) struct Pump {
     intakes: Mutex<HashMap<u64, Arc<Intake>>>,
     next: AtomicU64,
     readers: Box<dyn Readers>,
+    /// What the threads have in hand.
+    underway: Underway,
+    /// Output is read by another worker; only the exits of children are still seen here.
+    is_stopped: AtomicBool,
 }
 
 impl fmt::Debug for Pump {
@@ -132,6 +141,8 @@ impl Pump {
             intakes: Mutex::default(),
             next: AtomicU64::new(1),
             readers,
+            underway: Underway::default(),
+            is_stopped: AtomicBool::new(false),
         });
         for n in 0..threads {
             let pump = pump.clone();
@@ -158,8 +169,41 @@ impl Pump {
     ///
     /// Blocks as long as the disk does.
     pub(crate) fn exited(&self, intake: &Arc<Intake>, status: ExitStatus, at_ms: u64) {
+        let _underway = self.underway.begin();
+        if self.is_stopped.load(Ordering::SeqCst) {
+            // The next worker is told as well.
+            return;
+        }
         self.report(intake, status, at_ms);
         self.forget_if_done(intake);
+    }
+
+    /// Reads no output any more, and waits until no thread has any in hand; false, and going on, when that takes too long.
+    pub(crate) async fn stop(&self, patience: Duration) -> bool {
+        self.is_stopped.store(true, Ordering::SeqCst);
+        let settled = async {
+            self.underway.settled().await;
+            true
+        };
+        let time_up = async {
+            Timer::after(patience).await;
+            false
+        };
+        let is_settled = settled.or(time_up).await;
+        if !is_settled {
+            self.is_stopped.store(false, Ordering::SeqCst);
+            let intakes: Vec<(u64, Arc<Intake>)> =
+                lock(&self.intakes).iter().map(|(base, intake)| (*base, intake.clone())).collect();
+            for (base, intake) in intakes {
+                for stream in OutputStream::BOTH {
+                    if let Some(pipe) = &*lock(&intake.pipes[stream as usize]) {
+                        // What came meanwhile was passed over.
+                        self.poller.rearm(pipe, base + stream as u64).ok();
+                    }
+                }
+            }
+        }
+        is_settled
     }
 
     /// Drains what the pipes of a run hold at this moment. Blocks as long as the disk does.
@@ -195,6 +239,11 @@ impl Pump {
         let source = token % SOURCES;
         let base = token - source;
         let Some(intake) = lock(&self.intakes).get(&base).cloned() else { return };
+        // Counted first: who stops the pump now waits.
+        let _underway = self.underway.begin();
+        if source != SOURCE_EXIT && self.is_stopped.load(Ordering::SeqCst) {
+            return;
+        }
         match source {
             SOURCE_EXIT => self.exit(&intake, token),
             0 => self.pump(&intake, OutputStream::Stdout, token),
@@ -270,7 +319,9 @@ impl Pump {
 
     /// Drains what the pipes hold at this moment, and reports an exit.
     fn report(&self, intake: &Intake, status: ExitStatus, at_ms: u64) {
-        self.catch_up(intake);
+        if !self.is_stopped.load(Ordering::SeqCst) {
+            self.catch_up(intake);
+        }
         if let Some(on_exit) = lock(&intake.on_exit).take() {
             self.readers.hold();
             on_exit(status, at_ms);

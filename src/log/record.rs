@@ -46,7 +46,8 @@ pub(crate) struct LogHistory {
 }
 
 impl LogRecord {
-    fn id(&self) -> ProcessId {
+    /// Whose log.
+    pub(crate) fn id(&self) -> ProcessId {
         match self {
             Self::Segment { id, .. }
             | Self::Memory { id, .. }

@@ -65,6 +65,11 @@ impl Segment {
         Arc::new(Self { base, number, path, handle, is_given_up, _deposit: deposit })
     }
 
+    /// Which file of the stream it is, or which file in memory of the process.
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
     /// What the next worker needs to know of it to find it; nothing when it can guess.
     pub(crate) fn record(&self, id: ProcessId, stream: OutputStream) -> Option<LogRecord> {
         let Self { base, number, .. } = *self;

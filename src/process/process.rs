@@ -166,6 +166,18 @@ impl Process {
         self.log.tell();
     }
 
+    /// Takes over where another worker says that it stands.
+    pub(crate) fn follow_state(&self, state: State) {
+        {
+            let mut inner = self.lock();
+            if state.is_over() || state.is_backing_off() {
+                inner.run = None;
+            }
+            inner.state = state;
+        }
+        self.announce();
+    }
+
     /// Notes that it is forgotten.
     pub(crate) fn tell_forgotten(&self) {
         self.custody.note(record::KIND, &ProcessRecord::Forgotten { id: self.id });

@@ -13,6 +13,7 @@ use rustix::process::Signal;
 
 use super::adopt::Adopted;
 use super::end::EndRequest;
+use super::gate::Gate;
 use super::intent::{Intent, Intents};
 use super::process::{Process, Run};
 use super::spawn::{Place, Shell, Spawned, spawn};
@@ -20,15 +21,15 @@ use super::spec::{ProcessSpec, RestartPolicy};
 use super::state::{Asked, Ending, Exit, Next};
 use super::stdin::Stdin;
 use super::table::{ProcessTable, Reservation};
-use super::underway::Underway;
 use super::{children, long_command, tree};
 use crate::clock;
-use crate::custody::Deposit;
+use crate::custody::{Deposit, Exited};
 use crate::error::{Error, Result};
 use crate::id::{IdSource, ProcessId};
 use crate::log::{Attachment, ExitWatch, Intake, Kept, Log, LogDir, Offsets, Pump, Readers};
 use crate::runtime::Runtime;
 use crate::sys::pidfd::{ExitStatus, PidFd};
+use crate::underway::Underway;
 
 /// A process that was started.
 #[derive(Debug)]
@@ -53,7 +54,9 @@ pub(crate) struct Supervisor {
     pub(crate) shell: Shell,
     pub(crate) runtime: Runtime,
     /// Signals on their way to trees.
-    pub(crate) signalling: Arc<Underway>,
+    pub(crate) signalling: Underway,
+    /// Closed when another worker takes over.
+    pub(crate) gate: Gate,
     /// Starts that are under way.
     pub(crate) intents: Intents,
     /// Commands whose exits the keeper tells.
@@ -63,10 +66,15 @@ pub(crate) struct Supervisor {
 impl Supervisor {
     /// Starts a command and enters it into the table. Once begun, it is done whole: dropping the future does not undo it.
     pub(crate) async fn start(self: &Arc<Self>, spec: ProcessSpec) -> Result<Started> {
+        let pass = self.gate.enter()?;
         let reservation = self.table.reserve(&spec.name)?;
         let this = self.clone();
         // Not on an executor thread: a hung file system can hold the start for ever.
-        blocking::unblock(move || this.start_blocking(spec, reservation)).await
+        let start = move || {
+            let _pass = pass;
+            this.start_blocking(spec, reservation)
+        };
+        blocking::unblock(start).await
     }
 
     fn start_blocking(self: &Arc<Self>, spec: ProcessSpec, reservation: Reservation) -> Result<Started> {
@@ -100,6 +108,7 @@ impl Supervisor {
         wanted: EndRequest,
         identifier: &str,
     ) -> Result<()> {
+        let _pass = self.gate.enter()?;
         let asked = process.ask(wanted.ending, None);
         let is_over = process.state().is_over();
         match asked {
@@ -139,6 +148,7 @@ impl Supervisor {
             process.over().await;
         };
         time_up.or(over).await;
+        let Ok(_pass) = self.gate.enter() else { return };
         match process.ask(Ending::Kill, None) {
             Asked::Signal => {
                 if let Err(error) = self.signal(&process, Signal::KILL).await {
@@ -158,6 +168,7 @@ impl Supervisor {
                 Some(left) => drop(Timer::after(left).await),
                 None => finished.await,
             }
+            let Ok(_pass) = self.gate.enter() else { return };
             let forgotten = self.table.expire();
             blocking::unblock(move || forget(&forgotten)).await;
         }
@@ -199,7 +210,16 @@ impl Supervisor {
         let NewRun { child, pidfd, stdout, stderr, log, deposit, .. } = new;
         let (this, watched) = (self.clone(), process.clone());
         let (kept, reaper) = (pidfd.clone(), pidfd.clone());
+        let key = Kept::Run(process.state().run).key(process.id);
         let on_exit = Box::new(move |status: ExitStatus, at_ms: u64| {
+            if this.logs.custody.is_retired() {
+                // Another worker's to record, and this one's to reap: it is the parent.
+                let exited = Exited { pid: reaper.pid(), status, at_ms };
+                this.logs.custody.tell_exit(key, exited);
+                drop(child);
+                children::reap(reaper.pid(), || reaper.reap()).ok();
+                return;
+            }
             let next = watched.record_exit(exit(status), at_ms);
             this.after_exit(&watched, next, exit(status));
             // The Child leaves the reactor before it is reaped: the end of a pidfd would wake it for nothing.
@@ -274,7 +294,12 @@ impl Supervisor {
         if process.state().is_over() {
             return;
         }
-        blocking::unblock(move || self.restart_blocking(&process)).await;
+        let Ok(pass) = self.gate.enter() else { return };
+        let restart = move || {
+            let _pass = pass;
+            self.restart_blocking(&process);
+        };
+        blocking::unblock(restart).await;
     }
 
     fn restart_blocking(self: &Arc<Self>, process: &Arc<Process>) {
@@ -308,6 +333,7 @@ impl Supervisor {
             false
         };
         if time_up.or(done).await
+            && let Ok(_pass) = self.gate.enter()
             && process.ask(Ending::Timeout, Some(run)) == Asked::Signal
             && let Err(error) = self.signal(&process, EndRequest::TIMEOUT.signal).await
         {

@@ -44,7 +44,8 @@ impl Engine {
             logs,
             shell: Shell::find("sh".into(), vec!["-c".to_owned()], std::env::var_os("PATH")),
             runtime,
-            signalling: Arc::default(),
+            signalling: crate::underway::Underway::default(),
+            gate: Gate::default(),
             intents: Intents::default(),
             adopted: Adopted::default(),
         });

@@ -5,7 +5,7 @@ use std::io::{self, IoSliceMut};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, memfd_create};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 /// Reads at `offset` only what is in the page cache. `None` means that the bytes are not there now: read them where
@@ -33,6 +33,24 @@ pub(crate) fn is_unspliceable(error: &io::Error) -> bool {
 /// An anonymous file in memory, for output that no disk takes.
 pub(crate) fn in_memory(name: &str) -> io::Result<File> {
     Ok(File::from(memfd_create(name, MemfdFlags::CLOEXEC)?))
+}
+
+/// All bytes of a file, wherever its offset stands.
+pub(crate) fn contents(file: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
+/// A file in memory with these bytes, which nobody can change.
+pub(crate) fn sealed(name: &str, bytes: &[u8]) -> io::Result<File> {
+    let file = File::from(memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
+    file.write_all_at(bytes, 0)?;
+    rustix::fs::fcntl_add_seals(
+        &file,
+        SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
+    )?;
+    Ok(file)
 }
 
 /// Takes a shared lock of a file without waiting; the answer is an error when somebody has it exclusively. It goes when the

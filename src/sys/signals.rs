@@ -13,6 +13,9 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
 pub(crate) use signal_hook::consts::{SIGCHLD as CHLD, SIGHUP as HUP, SIGINT as INT, SIGTERM as TERM};
 
+/// What `Signals::wait` gives when another worker has taken over.
+pub(crate) const RETIRED: &str = "retired";
+
 /// SIGTERM and SIGINT, waited for by one thread.
 #[derive(Debug)]
 pub(crate) struct Signals {
@@ -30,6 +33,7 @@ pub(crate) struct Orders {
 #[derive(Debug, Default)]
 struct OrdersInner {
     given: AtomicUsize,
+    is_retired: AtomicBool,
     keeper_is_gone: AtomicBool,
 }
 
@@ -38,6 +42,12 @@ impl Orders {
     pub(crate) fn give(&self) {
         self.inner.given.fetch_add(1, Ordering::SeqCst);
         // Wakes the thread that waits.
+        rustix::process::kill_process(rustix::process::getpid(), Signal::TERM).ok();
+    }
+
+    /// Another worker has taken over.
+    pub(crate) fn retire(&self) {
+        self.inner.is_retired.store(true, Ordering::SeqCst);
         rustix::process::kill_process(rustix::process::getpid(), Signal::TERM).ok();
     }
 
@@ -66,10 +76,14 @@ impl Signals {
         Ok(Self { pending, orders })
     }
 
-    /// Waits for one of them and gives its name.
+    /// Waits for one of them and gives its name; or, once, for the word that another worker has taken over.
     pub(crate) fn wait(&mut self) -> &'static str {
         loop {
             let signal = self.pending.forever().next();
+            let is_retired = |orders: &Orders| orders.inner.is_retired.swap(false, Ordering::SeqCst);
+            if self.orders.as_ref().is_some_and(is_retired) {
+                return RETIRED;
+            }
             if self.orders.as_ref().is_none_or(Orders::take) {
                 return match signal {
                     Some(SIGINT) => "SIGINT",

@@ -1,6 +1,6 @@
 //! Small answers: messages, errors, the daemon's own state.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// It was done.
@@ -66,15 +66,85 @@ pub(crate) struct HealthResponse {
     pub(crate) last_upgrade: UpgradeState,
 }
 
+/// What to replace the daemon by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct UpgradeRequest {
+    /// The absolute path of a program on this machine.
+    #[schema(examples("/usr/local/bin/boxd"))]
+    pub(crate) path: Option<String>,
+    /// Where releases are: `<baseUrl>/download/<version>/sandbox-api-linux-amd64`, or `<baseUrl>/latest/download/…`.
+    pub(crate) base_url: Option<String>,
+    /// The release; `latest` when absent.
+    #[schema(examples("latest"))]
+    pub(crate) version: Option<String>,
+    /// The SHA-256 of what is downloaded, in hexadecimal digits; checked when given.
+    pub(crate) sha256: Option<String>,
+}
+
+impl UpgradeRequest {
+    /// Reads a body. What is malformed counts as absent, as in the known server.
+    pub(crate) fn read(body: &[u8]) -> Self {
+        let asked: Self = serde_json::from_slice(body).unwrap_or_default();
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        Self {
+            path: given(asked.path),
+            base_url: given(asked.base_url),
+            version: given(asked.version),
+            sha256: given(asked.sha256),
+        }
+    }
+}
+
+/// An upgrade has begun.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UpgradeResponse {
+    /// As asked for; empty when the program is on this machine.
+    pub(crate) base_url: String,
+    /// What is done.
+    pub(crate) message: &'static str,
+    /// As asked for.
+    #[schema(examples("latest"))]
+    pub(crate) version: String,
+}
+
+impl UpgradeResponse {
+    /// The answer to a request.
+    pub(crate) fn to(asked: &UpgradeRequest) -> Self {
+        Self {
+            base_url: asked.base_url.clone().unwrap_or_default(),
+            message: "Upgrade initiated. Process state saved. The server will upgrade shortly.",
+            version: asked.version.clone().unwrap_or_else(|| "latest".to_owned()),
+        }
+    }
+}
+
 /// The state of an upgrade of the daemon.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct UpgradeState {
     /// `idle`, `running`, `completed` or `failed`.
     #[schema(examples("idle"))]
     pub(crate) status: &'static str,
-    /// The step it is in, `none` when idle.
+    /// The step it is in or has come to: `none`, `starting`, `download`, `validate`, `replace` or `completed`.
     #[schema(examples("none"))]
     pub(crate) step: &'static str,
     /// The version it leads to; empty when idle.
-    pub(crate) version: &'static str,
+    pub(crate) version: String,
+    /// When it was asked for (RFC 3339, UTC).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_attempt: Option<String>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+    /// What is or was downloaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) download_url: Option<String>,
+    /// The program that takes over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) binary_path: Option<String>,
+    /// How many bytes were downloaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes_downloaded: Option<u64>,
 }

@@ -35,6 +35,7 @@ use crate::http::{request, respond};
         super::process_stdin::close,
         super::system::welcome,
         super::system::health,
+        super::upgrade::start,
         openapi,
         page,
     ),

@@ -70,6 +70,7 @@ pub(crate) async fn start(mut request: Request<Context>) -> Result<Response, Ref
         let started = context.sandbox.start(spec(&context, asked)?).await?;
         (started.process, Some(started.first_byte), Position::default(), wanted)
     };
+    request::change_made(&mut request);
     let Some((dialect, heartbeat)) = stream_answer::of_start(&context, form(&request, &context)) else {
         drop(first_byte);
         return answer_json(&request, &context, &process, wanted).await;

@@ -8,6 +8,7 @@ use crate::http::context::Context;
 use crate::http::json_body::JsonBody;
 use crate::http::refusal::Refusal;
 use crate::http::respond;
+use crate::upgrade::UpgradeStatus;
 use crate::wire::system::{HealthResponse, UpgradeState, WelcomeResponse};
 
 /// Says what this server is.
@@ -39,11 +40,24 @@ pub(crate) async fn health(request: Request<Context>) -> Result<Response, Refusa
         arch: go_arch(std::env::consts::ARCH),
         uptime: in_words(uptime),
         uptime_seconds: uptime.as_secs_f64(),
-        upgrade_count: 0,
+        upgrade_count: request.state().upgrader.count,
         started_at: rfc3339(started_ms),
-        last_upgrade: UpgradeState { status: "idle", step: "none", version: "" },
+        last_upgrade: last_upgrade(request.state().upgrader.status()),
     };
     respond::json(200, JsonBody::value(&health)).await
+}
+
+fn last_upgrade(status: UpgradeStatus) -> UpgradeState {
+    UpgradeState {
+        status: status.status.name(),
+        step: status.step.name(),
+        version: status.version,
+        last_attempt: status.last_attempt_ms.map(rfc3339),
+        error: status.error,
+        download_url: status.download_url,
+        binary_path: status.binary_path.map(|path| path.to_string_lossy().into_owned()),
+        bytes_downloaded: status.bytes_downloaded,
+    }
 }
 
 /// Go's name of an architecture: clients of the known server know those.

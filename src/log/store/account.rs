@@ -128,6 +128,14 @@ impl Account {
         self.boundaries.iter().find(|b| b.run >= run)
     }
 
+    /// Another worker says that a run ended.
+    pub(super) fn follow_boundary(&mut self, boundary: Boundary) {
+        if self.boundaries.back().is_none_or(|last| last.run < boundary.run) {
+            self.boundaries.push_back(boundary);
+            self.order.break_run();
+        }
+    }
+
     /// A run ended where the streams stand now, and another follows.
     pub(super) fn end_run(&mut self, run: u32, attempt: u32, exit_code: i32, delay_ms: u64) -> Boundary {
         let (at, at_ms) = (self.ends(), clock::now_ms());

@@ -102,6 +102,59 @@ impl Log {
         log
     }
 
+    /// Finds what another worker has written since. Bytes that are in no file that is found are not there yet.
+    pub(crate) fn follow_files(&self, told: &LogHistory) {
+        for stream in OutputStream::BOTH {
+            let told = &told.streams[stream as usize];
+            let mut account = lock(&self.account);
+            let known =
+                account.stream(stream).segments().filter(|segment| !segment.is_memory()).last().cloned();
+            let mut part = known.as_ref().map_or(0, |segment| segment.number());
+            let last_told = told.bases.keys().max().copied().unwrap_or(0);
+            let before = account.stream(stream).end();
+            loop {
+                let segment = known.clone().filter(|segment| segment.number() == part);
+                match self.dir.find(self.id, stream, part) {
+                    Some((path, size)) => {
+                        let extents = account.stream_mut(stream);
+                        let base = told.bases.get(&part).copied().unwrap_or(extents.end());
+                        let segment = segment.unwrap_or_else(|| Segment::found(base, part, path));
+                        let end = segment.base() + size;
+                        if end > extents.end() {
+                            extents.lose(segment.base().max(extents.end()));
+                            extents.grow(&segment, end);
+                        }
+                    }
+                    None if part > last_told => break,
+                    None => {}
+                }
+                part += 1;
+            }
+            let end = account.stream(stream).end();
+            if end > before {
+                account.order.push(stream, end, clock::now_ms());
+            }
+        }
+        self.changed.notify(usize::MAX);
+    }
+
+    /// Takes over what another worker says of this log, once everything before it was found.
+    pub(crate) fn follow_record(&self, record: &LogRecord) {
+        {
+            let mut account = lock(&self.account);
+            match record {
+                LogRecord::Lost { stream, end, .. } => {
+                    let extents = account.stream_mut(*stream);
+                    extents.lose(extents.end().max(*end));
+                }
+                LogRecord::RunEnded { boundary, .. } => account.follow_boundary(*boundary),
+                LogRecord::Sealed { at, .. } => account.sealed = Some(*at),
+                LogRecord::Segment { .. } | LogRecord::Memory { .. } => {}
+            }
+        }
+        self.changed.notify(usize::MAX);
+    }
+
     /// Notes everything that the next worker must know of this log.
     pub(crate) fn tell(&self) {
         let account = lock(&self.account);

@@ -59,6 +59,10 @@ impl Log {
 
     /// Drops what a stream has beyond its cap, or all of a forgotten one, and gives the bytes that this freed.
     fn trim_stream(&self, stream: OutputStream) -> u64 {
+        if self.dir.custody.is_retired() {
+            // The files are another worker's.
+            return 0;
+        }
         if self.is_removed() {
             self.retain(stream, FLOOR_BYTES, Last::Goes)
         } else {

@@ -1,34 +1,40 @@
-//! `Underway`: work that was begun for a client and must not be cut by the daemon's own end.
+//! `Underway`: work that was begun for a client and must not be cut by the daemon's own end, or by a hand-over.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use event_listener::Event;
 
 /// Counts what is under way.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Underway {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
     count: AtomicUsize,
     done: Event,
 }
 
 /// One piece of it, over when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Piece<'a> {
-    of: &'a Underway,
+pub(crate) struct Piece {
+    of: Arc<Shared>,
 }
 
 impl Underway {
     /// Begins a piece.
-    pub(crate) fn begin(&self) -> Piece<'_> {
-        self.count.fetch_add(1, Ordering::SeqCst);
-        Piece { of: self }
+    pub(crate) fn begin(&self) -> Piece {
+        self.shared.count.fetch_add(1, Ordering::SeqCst);
+        Piece { of: self.shared.clone() }
     }
 
     /// Completes when nothing is under way.
     pub(crate) async fn settled(&self) {
         loop {
-            let done = self.done.listen();
-            if self.count.load(Ordering::SeqCst) == 0 {
+            let done = self.shared.done.listen();
+            if self.shared.count.load(Ordering::SeqCst) == 0 {
                 return;
             }
             done.await;
@@ -36,7 +42,7 @@ impl Underway {
     }
 }
 
-impl Drop for Piece<'_> {
+impl Drop for Piece {
     fn drop(&mut self) {
         self.of.count.fetch_sub(1, Ordering::SeqCst);
         self.of.done.notify(usize::MAX);

@@ -1,0 +1,181 @@
+//! What the keeper does about what workers say.
+
+use std::fs::File;
+use std::time::Instant;
+
+use rustix::process::Pid;
+
+use super::protocol::{FromWorker, Report, VERSION, decode};
+use super::worker::{Notice, Role, Worker};
+use super::{Keeper, Passed, Upgrade};
+use crate::sys::packets::Packet;
+use crate::sys::pidfd::PidFd;
+
+impl Keeper {
+    pub(super) fn hear(&mut self, from: Pid, packet: Packet) {
+        let Packet { bytes, mut descriptors } = packet;
+        let (Ok(message), Some(role)) =
+            (decode::<FromWorker>(&bytes), self.worker(from).map(|worker| worker.role))
+        else {
+            return;
+        };
+        match message {
+            FromWorker::Hello { version } => self.heard_hello(from, role, version),
+            FromWorker::Hold { key, slots } => self.entries.hold(key, slots, descriptors),
+            FromWorker::Born { key, pid } => {
+                if let Some(child) = descriptors.pop().and_then(|fd| PidFd::from_parts(fd, pid)) {
+                    self.entries.born(key, child);
+                    // A worker has found out whose child it was that ended before.
+                    if let Some(n) = self.strays.iter().position(|exited| exited.pid == pid) {
+                        self.entries.record(key, self.strays.remove(n));
+                    }
+                }
+            }
+            FromWorker::Release { key, slots } => self.entries.release(key, &slots),
+            FromWorker::Drop { key } => self.entries.drop_entry(key),
+            FromWorker::Journal {} => {
+                self.journal = descriptors.pop().or(self.journal.take());
+                self.notify_retired(Notice::Journal);
+            }
+            FromWorker::Noted {} => self.notify_retired(Notice::Noted),
+            FromWorker::Serving {} => self.heard_serving(),
+            FromWorker::Upgrade { path, note } => {
+                if let (Role::Current, Some(program)) = (role, descriptors.pop()) {
+                    self.heard_upgrade(&path, File::from(program), note);
+                }
+            }
+            FromWorker::Refused { why } => {
+                for candidate in self.workers.iter().filter(|worker| worker.role == Role::Candidate) {
+                    candidate.kill();
+                }
+                self.report(Some(why));
+            }
+            FromWorker::Retired {} => self.heard_retired(from),
+            FromWorker::Exited { key, exited } => {
+                self.entries.record(key, exited);
+                self.notify_current(Notice::Exited(key));
+            }
+            FromWorker::Connection { on_loopback } => {
+                self.connections.push_back(Passed { on_loopback, descriptors });
+                self.notify_current(Notice::Connection);
+            }
+        }
+    }
+
+    /// A worker of another version is told nothing: it sees that, and ends.
+    fn heard_hello(&mut self, from: Pid, role: Role, version: u32) {
+        if version != VERSION {
+            if let Some(worker) = self.worker(from) {
+                worker.kill();
+            }
+        } else if role == Role::Current {
+            self.hand_over(from);
+        } else if self.current().is_some() {
+            self.notify_current(Notice::Retire);
+        } else {
+            // The present one is dead: the candidate need not wait.
+            self.promote();
+        }
+    }
+
+    /// Has something said to the retired workers, unless it is the last thing they have yet to be told anyway.
+    fn notify_retired(&mut self, notice: Notice) {
+        for worker in self.workers.iter_mut().filter(|worker| worker.role == Role::Retired) {
+            if worker.notices.back() != Some(&notice) {
+                worker.notices.push_back(notice);
+            }
+        }
+    }
+
+    fn heard_serving(&mut self) {
+        self.has_served = true;
+        self.strays.clear();
+        if let Some(worker) = self.workers.iter_mut().find(|worker| worker.role == Role::Current) {
+            worker.is_serving = true;
+        }
+        if let Some(Upgrade { note, .. }) = self.upgrade.take() {
+            self.upgrades += 1;
+            self.report = Some(Report { note, error: None });
+        }
+    }
+
+    /// Starts a candidate.
+    fn heard_upgrade(&mut self, path: &str, file: File, note: String) {
+        if self.upgrade.is_some() {
+            // The one that is under way is reported by itself.
+            return;
+        }
+        let other = self.program.other(path.into(), file);
+        let started = Worker::start(&other, Role::Candidate);
+        self.upgrade = Some(Upgrade { note, other });
+        match started {
+            Ok(candidate) => self.workers.push(candidate),
+            Err(error) => self.upgrade_failed(format!("it cannot be started: {error}")),
+        }
+    }
+
+    /// The present worker has stopped: the candidate takes over, or, if it came to nothing meanwhile, a worker like the last.
+    fn heard_retired(&mut self, from: Pid) {
+        if let Some(worker) = self.workers.iter_mut().find(|worker| worker.pid == from) {
+            worker.role = Role::Retired;
+        }
+        if self.workers.iter().any(|worker| worker.role == Role::Candidate) {
+            self.promote();
+        } else {
+            self.start_at = Some(Instant::now());
+        }
+    }
+
+    /// Makes the candidate the present worker. The program to go back to is kept until it serves.
+    fn promote(&mut self) {
+        let Some(candidate) = self.workers.iter_mut().find(|worker| worker.role == Role::Candidate) else {
+            return;
+        };
+        candidate.role = Role::Current;
+        let pid = candidate.pid;
+        if let Some(upgrade) = &mut self.upgrade {
+            std::mem::swap(&mut self.program, &mut upgrade.other);
+        }
+        self.start_at = None;
+        self.hand_over(pid);
+    }
+
+    /// Has everything said to a worker that it needs to begin.
+    fn hand_over(&mut self, to: Pid) {
+        let keys = self.entries.keys();
+        let Some(worker) = self.workers.iter_mut().find(|worker| worker.pid == to) else { return };
+        worker.notices.extend([Notice::Welcome, Notice::Journal]);
+        worker.notices.extend(keys.into_iter().map(Notice::Held));
+        worker.notices.extend((0..self.strays.len()).map(Notice::Stray));
+        worker.notices.push_back(Notice::Ready);
+        worker.notices.extend(self.connections.iter().map(|_| Notice::Connection));
+    }
+
+    /// A candidate came to nothing before anything changed.
+    pub(super) fn upgrade_failed(&mut self, why: String) {
+        // A refusal was reported before it led here.
+        if self.upgrade.is_some() {
+            self.report(Some(why));
+            self.notify_current(Notice::UpgradeFailed);
+        }
+    }
+
+    /// The new worker died before it served: the program before it is used again.
+    pub(super) fn roll_back(&mut self, worker: &Worker, how: &str) {
+        if worker.is_serving {
+            return;
+        }
+        if let Some(upgrade) = &mut self.upgrade
+            && !self.workers.iter().any(|worker| worker.role == Role::Candidate)
+        {
+            std::mem::swap(&mut self.program, &mut upgrade.other);
+            self.report(Some(format!("the new worker did not serve: {how}")));
+        }
+    }
+
+    fn report(&mut self, error: Option<String>) {
+        if let Some(Upgrade { note, .. }) = self.upgrade.take() {
+            self.report = Some(Report { note, error });
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! `Upgrader`: replaces the worker by one of another program, while everything goes on.
+//!
+//! ```text
+//! download (if asked for) ─> validate: the new program reads a copy of the state ─> replace: the keeper swaps the workers
+//! ```
+//! Until the new worker serves nothing has changed, and each failure leaves the old one and says why.
+
+mod proof;
+mod release;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock;
+use crate::custody::Report;
+use crate::error::{Error, Result};
+use crate::sandbox::Sandbox;
+
+pub use proof::prove;
+pub(crate) use release::Release;
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// The program at this path.
+    Path(PathBuf),
+    /// The program that runs, as it is on disk now.
+    OnDisk,
+    /// A release.
+    Release(Release),
+}
+
+impl Wanted {
+    /// A program on this machine.
+    pub(crate) fn path(text: String) -> Result<Self> {
+        let path = PathBuf::from(text);
+        if path.is_absolute() {
+            Ok(Self::Path(path))
+        } else {
+            Err(Error::InvalidUpgrade { why: "the path is not absolute" })
+        }
+    }
+}
+
+/// How far an upgrade is. The names are the known server's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UpgradeStatus {
+    /// `idle`, `running`, `completed` or `failed`.
+    pub(crate) status: Phase,
+    /// The step it is in or has come to.
+    pub(crate) step: Step,
+    /// The version it leads to, as far as it is known.
+    pub(crate) version: String,
+    /// When it was asked for: milliseconds since 1970.
+    pub(crate) last_attempt_ms: Option<u64>,
+    /// Why it failed.
+    pub(crate) error: Option<String>,
+    /// What is or was downloaded.
+    pub(crate) download_url: Option<String>,
+    /// How many bytes were downloaded.
+    pub(crate) bytes_downloaded: Option<u64>,
+    /// The program.
+    pub(crate) binary_path: Option<PathBuf>,
+}
+
+/// See `UpgradeStatus`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Phase {
+    #[default]
+    Idle,
+    Running,
+    Completed,
+    Failed,
+}
+
+/// See `UpgradeStatus`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Step {
+    #[default]
+    None,
+    Starting,
+    Download,
+    Validate,
+    Replace,
+    Completed,
+}
+
+impl Phase {
+    /// The name on the wire.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Step {
+    /// The name on the wire.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Starting => "starting",
+            Self::Download => "download",
+            Self::Validate => "validate",
+            Self::Replace => "replace",
+            Self::Completed => "completed",
+        }
+    }
+}
+
+/// One for the worker.
+#[derive(Debug)]
+pub(crate) struct Upgrader {
+    /// The program that runs.
+    program: Option<PathBuf>,
+    /// How often a worker was replaced.
+    pub(crate) count: u32,
+    status: Mutex<UpgradeStatus>,
+}
+
+impl Upgrader {
+    /// What the keeper says of the upgrades before.
+    pub(crate) fn new(count: u32, report: Option<Report>) -> Self {
+        let status = report.map(|Report { note, error }| {
+            let asked: UpgradeStatus = serde_json::from_str(&note).unwrap_or_default();
+            match error {
+                None => UpgradeStatus { status: Phase::Completed, step: Step::Completed, ..asked },
+                error => UpgradeStatus { status: Phase::Failed, error, ..asked },
+            }
+        });
+        let program = std::env::current_exe().ok().map(without_deleted);
+        Self { program, count, status: Mutex::new(status.unwrap_or_default()) }
+    }
+
+    /// How far it is.
+    pub(crate) fn status(&self) -> UpgradeStatus {
+        self.lock().clone()
+    }
+
+    /// Says that one begins. The error says why none can.
+    pub(crate) fn begin(&self, sandbox: &Sandbox) -> Result<()> {
+        if !sandbox.custody().is_kept() || !sandbox.custody().is_well() {
+            return Err(Error::NoKeeper);
+        }
+        let mut status = self.lock();
+        if status.status == Phase::Running {
+            return Err(Error::UpgradeUnderWay);
+        }
+        *status = UpgradeStatus {
+            status: Phase::Running,
+            step: Step::Starting,
+            last_attempt_ms: Some(clock::now_ms()),
+            ..UpgradeStatus::default()
+        };
+        Ok(())
+    }
+
+    /// SIGHUP: one to the program as it is on disk now.
+    pub(crate) async fn reload(&self, sandbox: &Sandbox) {
+        match self.begin(sandbox) {
+            Ok(()) => self.run(sandbox, Wanted::OnDisk).await,
+            Err(error) => tracing::warn!(%error, "the worker is not replaced"),
+        }
+    }
+
+    /// Does what was begun, up to the point where the keeper goes on.
+    pub(crate) async fn run(&self, sandbox: &Sandbox, wanted: Wanted) {
+        if let Err(why) = self.try_run(sandbox, wanted).await {
+            self.failed(&why);
+        }
+    }
+
+    async fn try_run(&self, sandbox: &Sandbox, wanted: Wanted) -> Result<(), String> {
+        let path = match wanted {
+            Wanted::Path(path) => path,
+            Wanted::Release(release) => self.download(release).await?,
+            Wanted::OnDisk => {
+                self.program.clone().ok_or("the program that runs cannot be found: no /proc")?
+            }
+        };
+        self.step(Step::Validate, |status| status.binary_path = Some(path.clone()));
+        let (program, proof) =
+            proof::test(&path, sandbox).await.map_err(|why| format!("Binary validation failed: {why}"))?;
+        self.step(Step::Replace, |status| status.version = proof.version);
+        let note = serde_json::to_string(&self.status()).map_err(|error| error.to_string())?;
+        tracing::info!("replacing this worker by one of {}", path.display());
+        sandbox.custody().ask_for_upgrade(&path.to_string_lossy(), note, program.as_fd());
+        Ok(())
+    }
+
+    async fn download(&self, release: Release) -> Result<PathBuf, String> {
+        let url = release.url.clone();
+        self.step(Step::Download, |status| status.download_url = Some(url));
+        let (path, bytes) = blocking::unblock(move || release.download()).await?;
+        self.step(Step::Download, |status| status.bytes_downloaded = Some(bytes));
+        Ok(path)
+    }
+
+    /// It came to nothing.
+    pub(crate) fn failed(&self, why: &str) {
+        tracing::error!("the upgrade failed: {why}");
+        let mut status = self.lock();
+        status.status = Phase::Failed;
+        status.error = Some(why.to_owned());
+    }
+
+    fn step(&self, step: Step, change: impl FnOnce(&mut UpgradeStatus)) {
+        let mut status = self.lock();
+        status.step = step;
+        change(&mut status);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, UpgradeStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The kernel marks a program whose file was replaced.
+fn without_deleted(path: PathBuf) -> PathBuf {
+    match path.to_str().and_then(|text| text.strip_suffix(" (deleted)")) {
+        Some(before) => before.into(),
+        None => path,
+    }
+}
+
+/// Opens a program.
+fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
