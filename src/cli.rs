@@ -21,6 +21,8 @@ pub enum Action {
     Serve(Box<Config>),
     /// Prove that this program can take over from another, which has put its state on standard input.
     Prove,
+    /// Say what a daemon with these settings could use here.
+    Doctor(Box<Config>),
     /// Print this and leave.
     Print(String),
 }
@@ -51,6 +53,8 @@ enum Command {
     /// Read the state of a running daemon from standard input and say whether this program can take over
     #[command(hide = true)]
     Prove,
+    /// Say which mechanisms a daemon would use here, and what is missing; takes the flags of serve
+    Doctor(Box<ServeArgs>),
 }
 
 /// Reads the arguments (the program's name first) and the environment.
@@ -69,6 +73,9 @@ pub fn parse(
             args.into_config(env).map(|config| Action::Serve(Box::new(config))).map_err(BadUsage)
         }
         Ok(Cli { command: Command::Prove }) => Ok(Action::Prove),
+        Ok(Cli { command: Command::Doctor(args) }) => {
+            args.into_config(env).map(|config| Action::Doctor(Box::new(config))).map_err(BadUsage)
+        }
         Err(error) if !error.use_stderr() => Ok(Action::Print(error.render().ansi().to_string())),
         Err(error) => Err(BadUsage(one_line(&error.render().to_string()))),
     }

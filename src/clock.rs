@@ -1,4 +1,5 @@
-//! The two clocks. Wall time is what people read; spans are measured on the clock that never jumps.
+//! The clocks. Wall time is what people read; spans are measured on the clock that never jumps; a span that must outlive the
+//! daemon counts from the machine's boot.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

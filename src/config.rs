@@ -131,6 +131,7 @@ pub struct Retention {
 
 /// All settings.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Config {
     /// Where to listen, at least one.
     pub listen: Vec<Listen>,
@@ -158,6 +159,8 @@ pub struct Config {
     pub upgrade_drain: Duration,
     /// `keepAlive` requests are refused.
     pub keep_alive_disabled: bool,
+    /// Control groups are made for processes with limits that need one.
+    pub control_groups: bool,
     /// A line for each request.
     pub request_log: bool,
     /// The `Server-Timing` header on each answer.

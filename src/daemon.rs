@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_lite::FutureExt;
 
+use crate::capabilities::{Keeper, Report};
 use crate::config::{Config, Processes};
 use crate::custody::Handover;
 use crate::http::{self, Listener, Server, Shutdown};
@@ -156,4 +157,19 @@ async fn until_the_end(
         left
     };
     drained.or(in_haste).await
+}
+
+/// Says what a daemon with these settings would use here: the text, and whether nothing important is missing. It sets itself
+/// up like one for that.
+pub fn doctor(config: &Config) -> (String, bool) {
+    descriptors::raise_limit();
+    if !config.control_groups {
+        crate::process::without_groups();
+    }
+    // Whether that was allowed is in the report.
+    oom::protect_daemon().ok();
+    let keeper =
+        if config.processes == Processes::KeeperAndWorker { Keeper::Planned } else { Keeper::Unwanted };
+    let report = Report::build(&config.log_dir, keeper);
+    (report.text(), report.is_well())
 }

@@ -51,6 +51,22 @@ pub(crate) enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// A limit has a value that no process could live with, or that is none.
+    #[error("invalid limits.{limit}: {why}")]
+    InvalidLimit {
+        /// The field's name.
+        limit: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The host cannot hold a limit for the daemon's user.
+    #[error("the limit {limit} cannot be enforced here: {why}")]
+    LimitUnavailable {
+        /// The field's name.
+        limit: &'static str,
+        /// What is missing.
+        why: String,
+    },
     /// The daemon has too few descriptors left for one more process.
     #[error("too many open files for another process; try again when some have ended")]
     Descriptors,

@@ -43,7 +43,9 @@ use crate::underway::Underway;
 use crate::upgrade::Upgrader;
 use context::{Context, Shared};
 use route_table::RouteTable;
-use routes::{docs, process, process_end, process_logs, process_start, process_stdin, system, upgrade};
+use routes::{
+    docs, process, process_end, process_logs, process_start, process_stats, process_stdin, system, upgrade,
+};
 use wire::Application;
 
 pub(crate) use context::Shutdown;
@@ -59,6 +61,7 @@ fn register(app: &mut tide::Server<Context>) -> RouteTable {
     }
     t.route(app, Get, "/health", system::health);
     t.route(app, Post, "/upgrade", upgrade::start);
+    t.route(app, Get, "/capabilities", system::capabilities);
     t.route(app, Get, "/openapi.json", docs::openapi);
     t.route(app, Get, "/docs", docs::page);
     t.route(app, Get, "/docs/docs.css", docs::file);
@@ -69,6 +72,7 @@ fn register(app: &mut tide::Server<Context>) -> RouteTable {
     t.route(app, Delete, "/process/:id", process_end::stop);
     t.route(app, Delete, "/process/:id/kill", process_end::kill);
     t.route(app, Get, "/process/:id/wait", process::wait);
+    t.route(app, Get, "/process/:id/stats", process_stats::get);
     t.route(app, Get, "/process/:id/logs", process_logs::get);
     t.route(app, Get, "/process/:id/logs/stream", process_logs::stream);
     t.route(app, Post, "/process/:id/stdin", process_stdin::write);

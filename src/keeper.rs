@@ -226,7 +226,7 @@ impl Keeper {
     /// Reaps all children that have ended; gives the exit code when the keeper is to end with its worker.
     fn reap(&mut self) -> Option<ExitCode> {
         while let Ok(Some(Ended { pid, status })) = wait::peek_any() {
-            let exited = Exited { pid, status, at_ms: clock::now_ms() };
+            let exited = Exited { pid, status, at_ms: clock::now_ms(), usage: None };
             if let Some(n) =
                 self.workers.iter().position(|worker| worker.pid.as_raw_pid().unsigned_abs() == pid)
             {
@@ -239,8 +239,8 @@ impl Keeper {
                 }
                 continue;
             }
-            if let Some(key) = self.entries.key_of_child(pid) {
-                self.entries.record(key, exited);
+            if let Some((key, usage)) = self.entries.key_of_child(pid) {
+                self.entries.record(key, Exited { usage: Some(usage), ..exited });
                 self.notify_current(Notice::Exited(key));
             } else if self.entries.expects_child()
                 && pidfd::leads_a_group(pid)

@@ -1,5 +1,6 @@
 //! boxd: a sandbox daemon. ARCHITECTURE.md is the map; each module's head says what it owns.
 
+mod capabilities;
 pub mod cli;
 mod clock;
 pub mod config;

@@ -19,6 +19,11 @@ fn main() -> ExitCode {
             Ok(()) => return ExitCode::SUCCESS,
             Err(text) => (ExitCode::FAILURE, text),
         },
+        Ok(Action::Doctor(config)) => {
+            let (text, is_well) = boxd::daemon::doctor(&config);
+            std::io::stdout().write_all(text.as_bytes()).ok();
+            return if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
         Ok(Action::Serve(config)) => match boxd::daemon::run(&config) {
             Ok(code) => return code,
             Err(text) => (ExitCode::FAILURE, text),

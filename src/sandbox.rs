@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::capabilities::{Keeper, Report};
 use crate::clock;
 use crate::config::Config;
 use crate::custody::{Custody, Exited, Handover, Held, Journal, Key};
@@ -71,6 +72,10 @@ impl Sandbox {
         });
         if history.boot.is_none() {
             supervisor.tell_boot();
+        }
+        process::watch_for_oom();
+        if !config.control_groups {
+            process::without_groups();
         }
         supervisor.adopt(history, held, strays);
         if std::process::id() == INIT_PID {
@@ -170,6 +175,17 @@ impl Sandbox {
             }
         }
         Ok(folder.into())
+    }
+
+    /// What the host lets the daemon do. Walks about in the system: it runs where waiting is allowed.
+    pub(crate) async fn capabilities(&self) -> Report {
+        let logs = self.supervisor.logs.clone();
+        let keeper = match (logs.custody.is_kept(), logs.custody.is_well()) {
+            (false, _) => Keeper::Unwanted,
+            (true, true) => Keeper::Running,
+            (true, false) => Keeper::Gone,
+        };
+        blocking::unblock(move || Report::build(logs.path(), keeper)).await
     }
 
     /// How long the daemon has been up, and when it started in milliseconds since 1970.

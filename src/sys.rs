@@ -3,6 +3,7 @@
 //! Each file wraps one kernel facility in a safe function or type that says what the kernel promises. It knows no
 //! process table, no log and no HTTP: what the numbers mean is decided above.
 
+pub(crate) mod birth;
 pub(crate) mod descriptors;
 pub(crate) mod file;
 pub(crate) mod oom;
@@ -10,5 +11,7 @@ pub(crate) mod packets;
 pub(crate) mod pidfd;
 pub(crate) mod pipe;
 pub(crate) mod poller;
+pub(crate) mod readiness;
 pub(crate) mod signals;
+pub(crate) mod usage;
 pub(crate) mod wait;

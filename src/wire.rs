@@ -4,11 +4,14 @@
 //! writing always gives one line that is safe inside HTML (`escape` for text, `json` for whole values). Request types
 //! stand in one file each, named after the type.
 
+pub(crate) mod capabilities;
 pub(crate) mod decode;
 pub(crate) mod escape;
 pub(crate) mod json;
+pub(crate) mod limits;
 pub(crate) mod process;
 pub(crate) mod process_request;
+pub(crate) mod stats;
 pub(crate) mod system;
 
 pub(crate) use process_request::ProcessRequest;

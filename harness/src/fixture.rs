@@ -23,6 +23,9 @@ pub(crate) use self::{
     wait::{AnswerWait, StreamWait},
 };
 
+/// The limits of a process that a case may need.
+const LIMITS: [&str; 6] = ["memoryBytes", "cpuSeconds", "pids", "wallSeconds", "outputBytes", "idleSeconds"];
+
 /// What a fixture file says.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,6 +46,9 @@ pub struct Fixture {
     /// Whether the case can't share a server with others (it counts processes, or asks for the helper program).
     #[serde(default)]
     pub needs_own_daemon: bool,
+    /// Limits of processes without which the case would harm the machine: where one is not enforced it is skipped.
+    #[serde(default)]
+    pub needs_limits: Vec<String>,
     #[serde(rename = "step")]
     pub(crate) steps: Vec<Step>,
 }
@@ -57,6 +63,7 @@ impl Fixture {
             daemon_env: BTreeMap::new(),
             files: BTreeMap::new(),
             needs_own_daemon: false,
+            needs_limits: Vec::new(),
             steps: Vec::new(),
         }
     }
@@ -85,6 +92,9 @@ impl Fixture {
         let mut fixture: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         if fixture.steps.is_empty() {
             return Err("a fixture needs at least one [[step]]".to_owned());
+        }
+        if let Some(name) = fixture.needs_limits.iter().find(|name| !LIMITS.contains(&name.as_str())) {
+            return Err(format!("needs_limits: `{name}` is none of {}", LIMITS.join(", ")));
         }
         // These variables name things on the machine of the daemon that the harness itself starts.
         fixture.needs_own_daemon |=

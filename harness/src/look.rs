@@ -24,6 +24,8 @@ pub(crate) enum Look {
     RecentTime,
     #[serde(rename = "number of milliseconds")]
     Milliseconds,
+    #[serde(rename = "number of bytes")]
+    Bytes,
     #[serde(rename = "number of seconds")]
     Seconds,
     #[serde(rename = "absolute path")]
@@ -50,6 +52,7 @@ impl Look {
     /// Whether a JSON value looks as it should.
     pub(crate) fn fits(self, value: &Value) -> bool {
         match (self, value) {
+            (Self::Bytes, value) => value.is_u64(),
             (Self::Milliseconds, value) => {
                 value.as_f64().is_some_and(|ms| (0.0..MILLISECONDS_MAX).contains(&ms))
             }
@@ -83,7 +86,7 @@ impl Look {
             Self::WholeNumber => text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty(),
             Self::Chunked => text == "chunked",
             Self::Text => !text.is_empty(),
-            Self::Milliseconds | Self::Seconds => false,
+            Self::Milliseconds | Self::Bytes | Self::Seconds => false,
         }
     }
 }
@@ -99,6 +102,7 @@ impl std::fmt::Display for Look {
             Self::RecentTime => "a time like `2026-11-23T21:35:01Z`, of now",
             Self::Date => "a date like `Mon, 23 Nov 2026 21:35:01 GMT`",
             Self::Milliseconds => "a number of milliseconds",
+            Self::Bytes => "a whole number of bytes",
             Self::Seconds => "a number of seconds",
             Self::AbsolutePath => "an absolute path",
             Self::Cursor => "letters, digits and dots",
@@ -158,6 +162,8 @@ mod tests {
         check(Look::AutoName, &json!("proc-A1b2c3d4"), false);
         check(Look::Milliseconds, &json!(0.25), true);
         check(Look::Milliseconds, &json!(-1), false);
+        check(Look::Bytes, &json!(4096), true);
+        check(Look::Bytes, &json!(0.5), false);
         check(Look::Date, &json!("Mon, 23 Nov 2026 21:35:01 GMT"), true);
         check(Look::Date, &json!("Tue, 23 Nov 2026 21:35:01 GMT"), false);
         check(Look::Date, &json!("2026-11-23T21:35:01Z"), false);

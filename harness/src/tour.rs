@@ -17,7 +17,18 @@ use crate::{
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
 /// Keys whose values change from run to run.
-const CHANGING: [&str; 7] = ["pid", "startedAt", "completedAt", "workingDir", "durationMs", "ts", "cursor"];
+const CHANGING: [&str; 10] = [
+    "pid",
+    "startedAt",
+    "completedAt",
+    "workingDir",
+    "durationMs",
+    "ts",
+    "cursor",
+    "userMs",
+    "systemMs",
+    "maxRssBytes",
+];
 
 /// One command of a tour and what the document says that it prints.
 #[derive(Debug, PartialEq, Eq)]
@@ -158,7 +169,9 @@ fn steady(text: &str) -> String {
 
 /// The text of an object, its key order kept, with the values of changing keys replaced where they stand.
 fn steady_json(text: &str, value: &Value) -> String {
-    CHANGING.iter().fold(text.to_owned(), |text, key| match value.get(key) {
+    // What a process used stands in an object of its own.
+    let find = |key| value.get(key).or_else(|| value.get("usage")?.get(key));
+    CHANGING.iter().fold(text.to_owned(), |text, key| match find(key) {
         Some(Value::String(string)) if string.is_empty() => text,
         Some(found) => text.replacen(&format!("\"{key}\":{found}"), &format!("\"{key}\":[{key}]"), 1),
         None => text,

@@ -15,7 +15,7 @@ use std::{
 use boxd_harness::{
     book::{Book, Case},
     daemon::Daemon,
-    helper,
+    helper, probe,
     run::{Home, Report, run},
     snapshot,
     target::Target,
@@ -60,10 +60,18 @@ fn main() -> ExitCode {
 fn replay(case: &Case, server: &Server, root: &Path) -> Result<(), Failed> {
     let program = match server {
         Server::Program(program) => program,
-        Server::Running(target) => return judge(case, &run(case, target, None), root, ""),
+        Server::Running(target) => {
+            return match probe::missing_limit(&case.fixture, target)? {
+                Some(_) => Ok(()),
+                None => judge(case, &run(case, target, None), root, ""),
+            };
+        }
     };
     let helper = helper::command_line()?;
     let daemon = Daemon::start(program, &case.fixture)?;
+    if probe::missing_limit(&case.fixture, daemon.target())?.is_some() {
+        return Ok(daemon.stop()?);
+    }
     let home = Home { daemon: &daemon, helper: &helper };
     let report = run(case, daemon.target(), Some(home));
     let log = daemon.log();

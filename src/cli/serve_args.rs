@@ -23,6 +23,7 @@ const LOG_BYTES_TOTAL_UNKNOWN: u64 = 96 * 1024 * 1024;
 /// The flags, each with its variable. Variables of the known server are named in the help and read in `into_config`.
 #[derive(Debug, Args)]
 #[expect(clippy::doc_markdown, rustdoc::bare_urls, reason = "these comments are the help text")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct ServeArgs {
     /// Address to listen on, such as 127.0.0.1:8080 or 0.0.0.0:80; may be given several times [default: 127.0.0.1:8080]
     #[arg(long, env = "BOXD_LISTEN", value_name = "ADDR", value_delimiter = ',', help_heading = "Listening")]
@@ -162,6 +163,10 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "BOXD_PUMP_THREADS", value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Daemon")]
     pump_threads: u16,
 
+    /// Make no control groups: limits of memory and of processes are refused
+    #[arg(long, env = "BOXD_NO_CGROUPS", value_parser = BoolishValueParser::new(), help_heading = "Processes")]
+    no_cgroups: bool,
+
     /// Form of the daemon's own log lines
     #[arg(long, env = "BOXD_LOG_FORMAT", value_enum, default_value = "auto", help_heading = "Daemon")]
     log_format: LogFormat,
@@ -235,6 +240,7 @@ impl ServeArgs {
             drain_timeout: self.drain_timeout,
             upgrade_drain: self.upgrade_drain,
             keep_alive_disabled: known.is_on("BL_DISABLE_KEEPALIVE"),
+            control_groups: !self.no_cgroups,
             request_log: !(self.no_request_log || known.is_on("DISABLE_REQUEST_LOGGING")),
             server_timing: known.is_on("ENABLE_PROCESSING_TIME"),
             processes: if self.no_keeper { Processes::One } else { Processes::KeeperAndWorker },

@@ -134,3 +134,13 @@ fn help_and_version_are_no_errors() {
         matches!(run(&["serve", "--help"], &[]), Ok(Action::Print(text)) if text.contains("SANDBOX_LOG_DIR"))
     );
 }
+
+#[test]
+fn the_doctor_takes_the_flags_of_a_daemon() {
+    match run(&["doctor", "--log-dir", "/x", "--no-cgroups"], &[]) {
+        Ok(Action::Doctor(config)) => {
+            assert_eq!((config.log_dir, config.control_groups), ("/x".into(), false));
+        }
+        other => panic!("{other:?}"),
+    }
+}

@@ -135,12 +135,14 @@ fn core_status(error: &Error) -> u16 {
         | Error::HomeUnknown
         | Error::InvalidPort { .. }
         | Error::InvalidUpgrade { .. }
+        | Error::InvalidLimit { .. }
         | Error::InvalidSignal { .. } => 400,
         Error::NotRunning { .. } | Error::Signal { .. } => 404,
         Error::StdinNotOpened | Error::StdinClosed | Error::NoKeeper | Error::UpgradeUnderWay => 409,
         Error::FolderMissing { .. }
         | Error::ContainsNul { .. }
         | Error::Spawn { .. }
+        | Error::LimitUnavailable { .. }
         | Error::TimedOut { .. }
         | Error::PortsTimedOut { .. }
         | Error::PortsNeverOpened { .. } => 422,

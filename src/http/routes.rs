@@ -5,6 +5,7 @@ pub(crate) mod process;
 pub(crate) mod process_end;
 pub(crate) mod process_logs;
 pub(crate) mod process_start;
+pub(crate) mod process_stats;
 pub(crate) mod process_stdin;
 pub(crate) mod system;
 pub(crate) mod upgrade;

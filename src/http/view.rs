@@ -4,8 +4,12 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::process::Signal;
 
-use crate::process::Process;
+use crate::capabilities::Report;
+use crate::process::{Limits, Process, Stats};
+use crate::wire::capabilities::{CapabilitiesResponse, LimitCapabilityResponse, MechanismResponse};
+use crate::wire::limits::ProcessLimits;
 use crate::wire::process::ProcessResponse;
+use crate::wire::stats::{CpuStats, IoStats, MemoryStats, StatsResponse, UsageResponse};
 
 /// A process with empty texts.
 pub(crate) fn process(process: &Process) -> ProcessResponse {
@@ -27,7 +31,66 @@ pub(crate) fn process(process: &Process) -> ProcessResponse {
         signal: state.signal().map(signal_name),
         reason: state.reason().map(crate::process::Reason::name),
         duration_ms: state.ended_ms.map(|ended| ended.saturating_sub(state.started_ms)),
+        usage: state.usage.map(|usage| UsageResponse {
+            user_ms: usage.user_us / 1000,
+            system_ms: usage.system_us / 1000,
+            max_rss_bytes: usage.max_rss_bytes,
+        }),
+        limits: (!spec.limits.is_none()).then(|| limits(&spec.limits)),
         ..ProcessResponse::default()
+    }
+}
+
+/// What the host lets the daemon do.
+pub(crate) fn capabilities(report: Report) -> CapabilitiesResponse {
+    let ok = report.is_well();
+    let mechanisms = report.mechanisms.into_iter().map(|mechanism| MechanismResponse {
+        name: mechanism.name,
+        in_use: mechanism.is_in_use,
+        important: mechanism.is_important,
+        detail: mechanism.detail,
+    });
+    let limits = report.limits.into_iter().map(|limit| LimitCapabilityResponse {
+        name: limit.name,
+        enforced: limit.is_enforced,
+        detail: limit.detail,
+    });
+    CapabilitiesResponse {
+        ok,
+        mechanisms: mechanisms.collect(),
+        limits: limits.collect(),
+        evades_kill: report.evades_kill,
+    }
+}
+
+/// What a process uses.
+pub(crate) fn stats(process: &Process, used: &Stats) -> StatsResponse {
+    let state = process.state();
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    StatsResponse {
+        pid: state.pid.to_string(),
+        name: process.spec.name.clone(),
+        status: state.status().name(),
+        cpu: CpuStats { user_ms: ms(used.user), system_ms: ms(used.system) },
+        memory: MemoryStats { rss_bytes: used.rss_bytes, peak_bytes: used.peak_bytes },
+        io: IoStats { read_bytes: used.read_bytes, written_bytes: used.written_bytes },
+        threads: used.threads,
+        processes: used.processes,
+        source: if used.by_group { "cgroup" } else { "proc" },
+    }
+}
+
+fn limits(limits: &Limits) -> ProcessLimits {
+    let count = |number: Option<u64>| number.map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+    ProcessLimits {
+        memory_bytes: count(limits.memory_bytes),
+        cpu_seconds: seconds(limits.cpu),
+        pids: count(limits.pids),
+        wall_seconds: seconds(limits.wall),
+        output_bytes: count(limits.output_bytes),
+        idle_seconds: seconds(limits.idle),
+        unknown: Vec::new(),
     }
 }
 

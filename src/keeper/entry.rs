@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 
 use super::protocol::{Exited, Key};
 use crate::sys::pidfd::PidFd;
+use crate::sys::usage::ResourceUsage;
 
 /// What is held for one run of a process.
 #[derive(Debug, Default)]
@@ -63,11 +64,12 @@ impl Entries {
         }
     }
 
-    /// The entry whose child this is: one that was reaped by the worker may have had the same number.
-    pub(super) fn key_of_child(&self, pid: u32) -> Option<Key> {
+    /// The entry whose child this is, and what the child has used up: one that was reaped by the worker may have had the same
+    /// number.
+    pub(super) fn key_of_child(&self, pid: u32) -> Option<(Key, ResourceUsage)> {
         let key = *self.by_pid.get(&pid)?;
         let child = self.by_key.get(&key)?.child.as_ref()?;
-        child.peek_exit().ok().flatten().map(|_| key)
+        child.peek_exit().ok().flatten().map(|(_, usage)| (key, usage))
     }
 
     /// Records how the child of an entry ended. Its number may belong to another from now on.

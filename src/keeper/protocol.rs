@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::sys::pidfd::ExitStatus;
+use crate::sys::usage::ResourceUsage;
 
 /// The version of these messages. A keeper starts no worker of another one, and a worker serves under no other keeper.
 pub(crate) const VERSION: u32 = 1;
@@ -31,6 +32,9 @@ pub(crate) struct Exited {
     pub(crate) status: ExitStatus,
     /// Milliseconds since 1970.
     pub(crate) at_ms: u64,
+    /// What it has used up, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) usage: Option<ResourceUsage>,
 }
 
 /// What a worker says.
@@ -144,7 +148,7 @@ mod tests {
             assert_eq!(decode::<T>(text.as_bytes()).unwrap(), *message);
         }
         let key = Key { boot: 7, serial: 1, run: 0 };
-        let exited = Exited { pid: 9, status: ExitStatus::Signal(15), at_ms: 1000 };
+        let exited = Exited { pid: 9, status: ExitStatus::Signal(15), at_ms: 1000, usage: None };
         check(&FromWorker::Hello { version: 1 }, r#"{"Hello":{"version":1}}"#);
         check(
             &FromWorker::Hold { key, slots: vec![0, 1] },

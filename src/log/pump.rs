@@ -24,6 +24,7 @@ use crate::custody::Deposit;
 use crate::sys::pidfd::{ExitStatus, PidFd};
 use crate::sys::pipe::{self, Taken};
 use crate::sys::poller::Poller;
+use crate::sys::usage::ResourceUsage;
 use crate::underway::Underway;
 
 /// The most bytes moved by one splice.
@@ -39,8 +40,9 @@ const BUSY_BYTES: usize = 256 * 1024;
 const SOURCES: u64 = 3;
 const SOURCE_EXIT: u64 = 2;
 
-/// Called once when the command has exited and its pipes were drained: how, and when (milliseconds since 1970).
-pub(crate) type OnExit = Box<dyn FnOnce(ExitStatus, u64) + Send>;
+/// Called once when the command has exited and its pipes were drained: how, when (milliseconds since 1970), and what it has
+/// used, if that is known.
+pub(crate) type OnExit = Box<dyn FnOnce(ExitStatus, u64, Option<ResourceUsage>) + Send>;
 
 /// How the exit of a command is learnt.
 pub(crate) enum ExitWatch {
@@ -168,13 +170,19 @@ impl Pump {
     /// Deals with an exit that somebody else has seen: drains what the pipes hold at this moment, and reports. Once.
     ///
     /// Blocks as long as the disk does.
-    pub(crate) fn exited(&self, intake: &Arc<Intake>, status: ExitStatus, at_ms: u64) {
+    pub(crate) fn exited(
+        &self,
+        intake: &Arc<Intake>,
+        status: ExitStatus,
+        at_ms: u64,
+        usage: Option<ResourceUsage>,
+    ) {
         let _underway = self.underway.begin();
         if self.is_stopped.load(Ordering::SeqCst) {
             // The next worker is told as well.
             return;
         }
-        self.report(intake, status, at_ms);
+        self.report(intake, status, at_ms, usage);
         self.forget_if_done(intake);
     }
 
@@ -306,9 +314,9 @@ impl Pump {
     fn exit(&self, intake: &Intake, token: u64) {
         let Some(pidfd) = &intake.pidfd else { return };
         match pidfd.peek_exit() {
-            Ok(Some(status)) => {
+            Ok(Some((status, usage))) => {
                 self.poller.remove(&**pidfd);
-                self.report(intake, status, clock::now_ms());
+                self.report(intake, status, clock::now_ms(), Some(usage));
             }
             Ok(None) => {
                 self.poller.rearm(&**pidfd, token).ok();
@@ -318,13 +326,13 @@ impl Pump {
     }
 
     /// Drains what the pipes hold at this moment, and reports an exit.
-    fn report(&self, intake: &Intake, status: ExitStatus, at_ms: u64) {
+    fn report(&self, intake: &Intake, status: ExitStatus, at_ms: u64, usage: Option<ResourceUsage>) {
         if !self.is_stopped.load(Ordering::SeqCst) {
             self.catch_up(intake);
         }
         if let Some(on_exit) = lock(&intake.on_exit).take() {
             self.readers.hold();
-            on_exit(status, at_ms);
+            on_exit(status, at_ms, usage);
             self.readers.serve();
             // Only now: the keeper must not let the run go while its exit is in nobody's books.
             intake.is_past.store(true, Ordering::SeqCst);

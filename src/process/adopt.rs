@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::end::EndRequest;
+use super::limits;
 use super::process::{Process, Run};
 use super::record::{self, History, ProcessRecord, Remembered};
 use super::spec::RestartPolicy;
@@ -112,6 +113,7 @@ impl Supervisor {
         let present = theirs.runs.get_mut(&state.run).filter(|_| is_running);
         let run = present.and_then(|held| self.resume_run(id, state.run, held));
         let process = Process::restored(id, spec, log, state.clone(), run);
+        limits::find_groups(&process);
         self.table.insert(process.clone());
         if is_news {
             process.tell();
@@ -156,7 +158,7 @@ impl Supervisor {
             return;
         }
         match held.exited {
-            Some(Exited { status, at_ms, .. }) => self.pump.exited(&intake, status, at_ms),
+            Some(exited) => self.told(&intake, exited),
             None => {
                 self.adopted.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(key, intake);
             }
@@ -165,11 +167,17 @@ impl Supervisor {
 
     fn on_told_exit(self: &Arc<Self>, process: &Arc<Process>, key: Key) -> crate::log::OnExit {
         let (this, process) = (self.clone(), process.clone());
-        Box::new(move |status: ExitStatus, at_ms: u64| {
+        Box::new(move |status: ExitStatus, at_ms: u64, usage| {
             this.adopted.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            limits::record_measures(&process, exit(status), usage);
             let next = process.record_exit(exit(status), at_ms);
             this.after_exit(&process, next, exit(status));
         })
+    }
+
+    fn told(&self, intake: &Arc<Intake>, exited: Exited) {
+        let Exited { status, at_ms, usage, .. } = exited;
+        self.pump.exited(intake, status, at_ms, usage);
     }
 
     /// The keeper has reaped the command of a run. Blocks as long as the disk does.
@@ -177,7 +185,7 @@ impl Supervisor {
         let intake = self.adopted.runs.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         // A run that this worker started itself is reaped here and told by nobody.
         if let Some(intake) = intake {
-            self.pump.exited(&intake, exited.status, exited.at_ms);
+            self.told(&intake, exited);
         }
     }
 
@@ -198,6 +206,7 @@ impl Supervisor {
         } else {
             self.start_clock(process);
         }
+        self.arm(process);
         if let Some(kill_boot_ms) = state.kill_boot_ms {
             let left = Duration::from_millis(kill_boot_ms.saturating_sub(clock::boot_ms()));
             self.runtime.spawn(self.clone().kill_unheeding(process.clone(), left)).detach();
@@ -205,7 +214,7 @@ impl Supervisor {
         if let Some(ending) = state.unsent() {
             let signal = match ending {
                 Ending::Stop => EndRequest::STOP.signal,
-                Ending::Kill | Ending::Timeout => EndRequest::KILL.signal,
+                Ending::Kill | Ending::Timeout | Ending::Limit(_) => EndRequest::KILL.signal,
             };
             let (this, process) = (self.clone(), process.clone());
             let send = async move {

@@ -1,15 +1,17 @@
 //! `Process`: one entry of the table. What it is never changes (`spec`); where it stands is published with an event.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use event_listener::Event;
 use rustix::process::Signal;
 
+use super::limits::{ControlGroup, LimitKind};
 use super::record::{self, ProcessRecord};
 use super::spec::ProcessSpec;
 use super::state::{Asked, Ending, Exit, Next, State};
 use super::stdin::Stdin;
+use super::usage::Usage;
 use crate::clock;
 use crate::custody::Custody;
 use crate::id::ProcessId;
@@ -33,6 +35,8 @@ pub(crate) struct Process {
     /// Its output.
     pub(crate) log: Arc<Log>,
     custody: Custody,
+    /// Its control groups, if its limits need any.
+    pub(crate) group: OnceLock<Arc<ControlGroup>>,
     /// Held for a few lines at a time.
     inner: Mutex<Inner>,
     changed: Event,
@@ -61,7 +65,8 @@ impl Process {
         run: Option<Run>,
     ) -> Arc<Self> {
         let (custody, changed) = (log.custody().clone(), Event::new());
-        Arc::new(Self { id, spec, log, custody, inner: Mutex::new(Inner { state, run }), changed })
+        let (group, inner) = (OnceLock::new(), Mutex::new(Inner { state, run }));
+        Arc::new(Self { id, spec, log, custody, group, inner, changed })
     }
 
     /// Where it stands now.
@@ -89,6 +94,11 @@ impl Process {
     /// The present run, if there is one.
     pub(crate) fn run(&self) -> Option<Run> {
         self.lock().run.clone()
+    }
+
+    /// Records what the present run used, if that is known, and what the kernel did to it. Its exit is recorded next.
+    pub(crate) fn record_measures(&self, usage: Option<Usage>, limit: Option<LimitKind>, is_oom: bool) {
+        self.lock().state.measured(usage, limit, is_oom);
     }
 
     /// Records how and when (milliseconds since 1970) the present run ended. The exit must not be reaped before.

@@ -3,6 +3,8 @@
 //! The fast way of starting (a `vfork` inside `posix_spawn`) is kept by what is *not* used: no `pre_exec`, no `uid`, no
 //! `gid`, and a shell given by its path, because a changed `PATH` makes the standard library fork to search it.
 
+mod grouped;
+
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -13,6 +15,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use super::children::{self, Starting};
+use super::limits::ControlGroup;
 use super::long_command;
 use super::spec::ProcessSpec;
 use crate::custody::{Custody, Deposit, SLOT_STDERR, SLOT_STDIN, SLOT_STDOUT};
@@ -23,6 +26,7 @@ use crate::sys::descriptors;
 use crate::sys::oom;
 use crate::sys::pidfd::{self, PidFd};
 use crate::sys::pipe;
+use crate::sys::usage;
 
 /// The variable that marks a command and its descendants with boxd's own id of the process.
 pub(crate) const MARK: &str = "BOXD_PROCESS";
@@ -60,7 +64,8 @@ impl Shell {
 /// A command that has just been started.
 #[derive(Debug)]
 pub(crate) struct Spawned {
-    pub(crate) child: async_process::Child,
+    /// `None` for one that was born into a control group.
+    pub(crate) child: Option<async_process::Child>,
     pub(crate) pidfd: Arc<PidFd>,
     /// boxd's ends of the pipes.
     pub(crate) stdout: OwnedFd,
@@ -79,14 +84,15 @@ pub(crate) struct Place<'a> {
     /// The folder for what does not fit on a command line.
     pub(crate) log_dir: &'a Path,
     pub(crate) custody: &'a Custody,
+    /// The control groups to be born into.
+    pub(crate) group: Option<&'a ControlGroup>,
 }
 
 /// Starts the command of `spec` in a process group of its own.
 ///
 /// Blocks until the shell is executed, which a hung file system can delay: call it where waiting is allowed.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that starts commands")]
 pub(crate) fn spawn(spec: &ProcessSpec, place: &Place<'_>) -> Result<Spawned> {
-    let Place { id, run, shell, log_dir, custody } = *place;
+    let Place { id, run, shell, log_dir, custody, group } = *place;
     check_nul(spec)?;
     let argument = if long_command::is_long(&spec.command) {
         let path = long_command::path(log_dir, id);
@@ -98,6 +104,67 @@ pub(crate) fn spawn(spec: &ProcessSpec, place: &Place<'_>) -> Result<Spawned> {
     } else {
         spec.command.clone()
     };
+    let failed = |source| failure(spec, shell, source);
+    let (stdout, stdout_end) = pipe::output_pipe().map_err(failed)?;
+    let (stderr, stderr_end) = pipe::output_pipe().map_err(failed)?;
+    let (stdin, stdin_end) = if spec.stdin {
+        let (read, write) = pipe::input_pipe().map_err(failed)?;
+        (Some(write), Some(read))
+    } else {
+        (None, None)
+    };
+    let line = Line { spec, shell, id, argument: &argument };
+    let ends = Ends { stdin: stdin_end, stdout: stdout_end, stderr: stderr_end };
+    let starting = Starting::enter(&stderr)?;
+    // In the keeper's hands before there is a command: it may print and exit, and we be killed, before the next line.
+    let mut held = vec![(SLOT_STDOUT, stdout.as_fd()), (SLOT_STDERR, stderr.as_fd())];
+    held.extend(stdin.as_ref().map(|stdin| (SLOT_STDIN, stdin.as_fd())));
+    let deposit = Deposit::of(custody, Kept::Run(run).key(id), &held);
+    let (pid, child) = if let Some(group) = group {
+        (grouped::start(&line, ends, group)?, None)
+    } else {
+        let child = start(&line, ends).map_err(failed)?;
+        (child.id(), Some(child))
+    };
+    children::born(&starting, pid);
+    descriptors::restore_limit(pid);
+    oom::offer(pid);
+    if let Some(time) = spec.limits.cpu {
+        usage::limit_cpu(pid, time);
+    }
+    let pidfd = match PidFd::open(pid) {
+        Ok(pidfd) => Arc::new(pidfd),
+        Err(source) => {
+            // What cannot be watched must not run.
+            pidfd::kill_leader_and_wait(pid);
+            children::reap(pid, || pidfd::reap_child(pid));
+            return Err(failed(source));
+        }
+    };
+    deposit.born(&pidfd);
+    Ok(Spawned { child, pidfd, stdout, stderr, stdin, deposit })
+}
+
+/// What is to be executed.
+struct Line<'a> {
+    spec: &'a ProcessSpec,
+    shell: &'a Shell,
+    id: ProcessId,
+    /// Behind the shell's own arguments.
+    argument: &'a str,
+}
+
+/// The command's ends of its pipes; no stdin is `/dev/null`.
+struct Ends {
+    stdin: Option<OwnedFd>,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+}
+
+/// Starts it the fast way.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that starts commands")]
+fn start(line: &Line<'_>, ends: Ends) -> io::Result<async_process::Child> {
+    let Line { spec, shell, id, argument } = line;
     let mut command = std::process::Command::new(&shell.program);
     command.arg0(&shell.name).args(&shell.args).arg(argument).process_group(0);
     command
@@ -107,38 +174,10 @@ pub(crate) fn spawn(spec: &ProcessSpec, place: &Place<'_>) -> Result<Spawned> {
     for name in SECRET {
         command.env_remove(name);
     }
-    let failed = |source| failure(spec, shell, source);
-    let (stdout, stdout_end) = pipe::output_pipe().map_err(failed)?;
-    let (stderr, stderr_end) = pipe::output_pipe().map_err(failed)?;
-    let (stdin, stdin_end) = if spec.stdin {
-        let (read, write) = pipe::input_pipe().map_err(failed)?;
-        (Some(write), Stdio::from(read))
-    } else {
-        (None, Stdio::null())
-    };
     // The conversion forgets the stdio of the inner command, so it is set on the outer one.
     let mut command = async_process::Command::from(command);
-    command.stdin(stdin_end).stdout(stdout_end).stderr(stderr_end).reap_on_drop(false).kill_on_drop(false);
-    let starting = Starting::enter(&stderr)?;
-    // In the keeper's hands before there is a command: it may print and exit, and we be killed, before the next line.
-    let mut held = vec![(SLOT_STDOUT, stdout.as_fd()), (SLOT_STDERR, stderr.as_fd())];
-    held.extend(stdin.as_ref().map(|stdin| (SLOT_STDIN, stdin.as_fd())));
-    let deposit = Deposit::of(custody, Kept::Run(run).key(id), &held);
-    let child = command.spawn().map_err(failed)?;
-    children::born(&starting, child.id());
-    descriptors::restore_limit(child.id());
-    oom::offer(child.id());
-    let pidfd = match PidFd::open(child.id()) {
-        Ok(pidfd) => Arc::new(pidfd),
-        Err(source) => {
-            // What cannot be watched must not run.
-            pidfd::kill_leader_and_wait(child.id());
-            children::reap(child.id(), || pidfd::reap_child(child.id()));
-            return Err(failed(source));
-        }
-    };
-    deposit.born(&pidfd);
-    Ok(Spawned { child, pidfd, stdout, stderr, stdin, deposit })
+    command.stdin(ends.stdin.map_or_else(Stdio::null, Stdio::from)).stdout(ends.stdout).stderr(ends.stderr);
+    command.reap_on_drop(false).kill_on_drop(false).spawn()
 }
 
 fn check_nul(spec: &ProcessSpec) -> Result<()> {

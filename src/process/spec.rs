@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::Limits;
+
 /// What to run and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessSpec {
@@ -24,6 +26,9 @@ pub(crate) struct ProcessSpec {
     pub(crate) restart: RestartPolicy,
     /// Keeps the sandbox from being scaled to zero while it runs.
     pub(crate) keep_alive: bool,
+    /// Ended when it exceeds one.
+    #[serde(default)]
+    pub(crate) limits: Limits,
 }
 
 impl ProcessSpec {

@@ -12,7 +12,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::LimitKind;
 use super::spec::{ProcessSpec, RestartPolicy};
+use super::usage::Usage;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +46,8 @@ pub(crate) enum Ending {
     Stop,
     /// Its time was up (SIGKILL).
     Timeout,
+    /// It exceeded a limit (SIGKILL).
+    Limit(LimitKind),
     /// A client killed it (SIGKILL).
     Kill,
 }
@@ -63,6 +67,10 @@ pub(crate) enum Reason {
     Killed,
     /// It could not be started again.
     SpawnFailed,
+    /// It was ended because it exceeded a limit.
+    Limit(LimitKind),
+    /// The kernel killed it because there was no memory left, for another reason than its own limit.
+    Oom,
 }
 
 impl Reason {
@@ -75,6 +83,8 @@ impl Reason {
             Self::Stopped => "stopped",
             Self::Killed => "killed",
             Self::SpawnFailed => "spawn_failed",
+            Self::Limit(kind) => kind.reason(),
+            Self::Oom => "oom",
         }
     }
 }
@@ -90,7 +100,7 @@ pub(crate) enum Status {
     Failed,
     /// A client stopped it.
     Stopped,
-    /// A client killed it or its time was up.
+    /// A client killed it, its time was up, or it exceeded a limit.
     Killed,
 }
 
@@ -165,6 +175,15 @@ pub(crate) struct State {
     /// When what has not heeded a stop is killed, on the same clock.
     #[serde(default)]
     pub(crate) kill_boot_ms: Option<u64>,
+    /// When the first run started, on the same clock.
+    #[serde(default)]
+    pub(crate) born_boot_ms: u64,
+    /// What the finished runs have used; `None` while that is known of none.
+    #[serde(default)]
+    pub(crate) usage: Option<Usage>,
+    /// The kernel took the present run for want of memory.
+    #[serde(default)]
+    is_oom: bool,
 }
 
 impl State {
@@ -182,7 +201,27 @@ impl State {
             is_signalled: false,
             started_boot_ms: at_boot_ms,
             kill_boot_ms: None,
+            born_boot_ms: at_boot_ms,
+            usage: None,
+            is_oom: false,
         }
+    }
+
+    /// What is known about the present run before it counts as exited: what it used, and what the kernel did to it.
+    pub(crate) fn measured(&mut self, usage: Option<Usage>, limit: Option<LimitKind>, is_oom: bool) {
+        if let Some(usage) = usage {
+            self.usage = Some(self.usage.unwrap_or_default().and(usage));
+        }
+        self.is_oom = is_oom;
+        // Whatever else was asked for, SIGKILL of a client included, came first.
+        if let Some(kind) = limit.filter(|_| self.asked.is_none()) {
+            self.asked = Some(Ending::Limit(kind));
+        }
+    }
+
+    /// Whether boxd has sent it a signal, or is about to.
+    pub(crate) fn is_asked_to_end(&self) -> bool {
+        self.asked.is_some()
     }
 
     /// The present run exited.
@@ -195,6 +234,7 @@ impl State {
         let reason = match (self.asked, exit) {
             (Some(ending), _) => ending.reason(),
             (None, Exit::Code(_)) => Reason::Exited,
+            (None, Exit::Signal(_)) if self.is_oom => Reason::Oom,
             (None, Exit::Signal(_)) => Reason::Signaled,
         };
         self.end(reason, at_ms);
@@ -218,9 +258,15 @@ impl State {
     /// Somebody asks for the end.
     pub(crate) fn ask(&mut self, ending: Ending, at_ms: u64) -> Asked {
         match self.phase {
-            Phase::Ended(Reason::Stopped | Reason::Killed | Reason::Timeout) => Asked::Already,
+            Phase::Ended(Reason::Stopped | Reason::Killed | Reason::Timeout | Reason::Limit(_)) => {
+                Asked::Already
+            }
             Phase::Ended(_) => Asked::NotRunning,
             Phase::Running if self.asked >= Some(ending) => Asked::Already,
+            // The limit that was met first is the reason.
+            Phase::Running if matches!((self.asked, ending), (Some(Ending::Limit(_)), Ending::Limit(_))) => {
+                Asked::Already
+            }
             Phase::Running => {
                 self.asked = Some(ending);
                 self.is_signalled = false;
@@ -267,9 +313,9 @@ impl State {
         match self.reason() {
             None => Status::Running,
             Some(Reason::Exited) if self.exit == Some(Exit::Code(0)) => Status::Completed,
-            Some(Reason::Exited | Reason::Signaled | Reason::SpawnFailed) => Status::Failed,
+            Some(Reason::Exited | Reason::Signaled | Reason::SpawnFailed | Reason::Oom) => Status::Failed,
             Some(Reason::Stopped) => Status::Stopped,
-            Some(Reason::Killed | Reason::Timeout) => Status::Killed,
+            Some(Reason::Killed | Reason::Timeout | Reason::Limit(_)) => Status::Killed,
         }
     }
 
@@ -277,7 +323,9 @@ impl State {
     pub(crate) fn exit_code(&self) -> i32 {
         match self.reason() {
             None => 0,
-            Some(Reason::Killed | Reason::Timeout | Reason::SpawnFailed) => -1,
+            Some(Reason::Killed | Reason::Timeout | Reason::SpawnFailed | Reason::Limit(_) | Reason::Oom) => {
+                -1
+            }
             Some(Reason::Exited | Reason::Signaled | Reason::Stopped) => self.exit.map_or(-1, Exit::code),
         }
     }
@@ -306,6 +354,7 @@ impl Ending {
         match self {
             Self::Stop => Reason::Stopped,
             Self::Timeout => Reason::Timeout,
+            Self::Limit(kind) => Reason::Limit(kind),
             Self::Kill => Reason::Killed,
         }
     }

@@ -15,6 +15,7 @@ use super::adopt::Adopted;
 use super::end::EndRequest;
 use super::gate::Gate;
 use super::intent::{Intent, Intents};
+use super::limits::{self, ControlGroup};
 use super::process::{Process, Run};
 use super::spawn::{Place, Shell, Spawned, spawn};
 use super::spec::{ProcessSpec, RestartPolicy};
@@ -29,6 +30,7 @@ use crate::id::{IdSource, ProcessId};
 use crate::log::{Attachment, ExitWatch, Intake, Kept, Log, LogDir, Offsets, Pump, Readers};
 use crate::runtime::Runtime;
 use crate::sys::pidfd::{ExitStatus, PidFd};
+use crate::sys::usage::ResourceUsage;
 use crate::underway::Underway;
 
 /// A process that was started.
@@ -79,16 +81,20 @@ impl Supervisor {
 
     fn start_blocking(self: &Arc<Self>, spec: ProcessSpec, reservation: Reservation) -> Result<Started> {
         let id = self.ids.next();
-        let intent = Intent::note(self, id, &spec);
         if self.table.knows_name(&spec.name) {
             // The link by name would show an earlier process for as long as this one is silent.
             self.logs.unlink(&spec.name, None);
         }
-        let spawned = spawn(&spec, &self.place(id, 0))?;
+        let group = control_group(id, &spec)?;
+        let intent = Intent::note(self, id, &spec);
+        let spawned = spawn(&spec, &self.place(id, 0, group.as_deref()))?;
         let log = Log::new(&self.logs, id, spec.name.clone());
         let (run, intake) = self.split(spawned, &log, 0)?;
         let first_byte = Attachment::new(log.clone(), Offsets::default(), true);
         let process = Process::new(id, spec, log, intake.pid, run);
+        if let Some(group) = group {
+            process.group.set(group).expect("it was just made");
+        }
         self.table.insert(process.clone());
         process.tell();
         intent.fulfilled();
@@ -98,6 +104,7 @@ impl Supervisor {
             process.tell_forgotten();
             return Err(error);
         }
+        self.arm(&process);
         Ok(Started { process, first_byte })
     }
 
@@ -185,14 +192,14 @@ impl Supervisor {
 
     /// Signals the descendants that are not in `group`.
     async fn signal_descendants(process: &Process, signal: Signal, group: u32) {
-        let id = process.id;
-        blocking::unblock(move || tree::signal_strays(id, group, signal)).await;
+        let (id, groups) = (process.id, process.group.get().cloned());
+        blocking::unblock(move || tree::signal_strays(id, group, signal, groups.as_deref())).await;
     }
 
     /// Divides a start into what signals go to and what the pump reads.
     fn split(&self, spawned: Spawned, log: &Arc<Log>, run: u32) -> Result<(Run, NewRun)> {
         let Spawned { child, pidfd, stdout, stderr, stdin, deposit } = spawned;
-        let pid = child.id();
+        let pid = pidfd.pid();
         let new = NewRun { child, pidfd: pidfd.clone(), stdout, stderr, pid, log: log.clone(), deposit };
         let key = Kept::Run(run).key(log.id());
         match stdin.map(|stdin| Stdin::new(stdin, &self.logs.custody, key)).transpose() {
@@ -211,15 +218,16 @@ impl Supervisor {
         let (this, watched) = (self.clone(), process.clone());
         let (kept, reaper) = (pidfd.clone(), pidfd.clone());
         let key = Kept::Run(process.state().run).key(process.id);
-        let on_exit = Box::new(move |status: ExitStatus, at_ms: u64| {
+        let on_exit = Box::new(move |status: ExitStatus, at_ms: u64, usage: Option<ResourceUsage>| {
             if this.logs.custody.is_retired() {
                 // Another worker's to record, and this one's to reap: it is the parent.
-                let exited = Exited { pid: reaper.pid(), status, at_ms };
+                let exited = Exited { pid: reaper.pid(), status, at_ms, usage };
                 this.logs.custody.tell_exit(key, exited);
                 drop(child);
                 children::reap(reaper.pid(), || reaper.reap()).ok();
                 return;
             }
+            limits::record_measures(&watched, exit(status), usage);
             let next = watched.record_exit(exit(status), at_ms);
             this.after_exit(&watched, next, exit(status));
             // The Child leaves the reactor before it is reaped: the end of a pidfd would wake it for nothing.
@@ -251,8 +259,8 @@ impl Supervisor {
     }
 
     /// What is needed to start a run.
-    fn place(&self, id: ProcessId, run: u32) -> Place<'_> {
-        Place { id, run, shell: &self.shell, log_dir: self.logs.path(), custody: &self.logs.custody }
+    fn place<'a>(&'a self, id: ProcessId, run: u32, group: Option<&'a ControlGroup>) -> Place<'a> {
+        Place { id, run, shell: &self.shell, log_dir: self.logs.path(), custody: &self.logs.custody, group }
     }
 
     pub(super) fn after_exit(self: &Arc<Self>, process: &Arc<Process>, next: Next, exit: Exit) {
@@ -304,8 +312,8 @@ impl Supervisor {
 
     fn restart_blocking(self: &Arc<Self>, process: &Arc<Process>) {
         let run = process.state().run + 1;
-        let started = spawn(&process.spec, &self.place(process.id, run))
-            .and_then(|spawned| self.split(spawned, &process.log, run));
+        let place = self.place(process.id, run, process.group.get().map(Arc::as_ref));
+        let started = spawn(&process.spec, &place).and_then(|spawned| self.split(spawned, &process.log, run));
         let result = started.and_then(|(run, new)| {
             if process.record_restart(run) {
                 self.watch(process, new)
@@ -344,7 +352,8 @@ impl Supervisor {
 
 /// A run between its start and the pump.
 struct NewRun {
-    child: async_process::Child,
+    /// `None` for one that was born into a control group.
+    child: Option<async_process::Child>,
     pidfd: Arc<PidFd>,
     stdout: std::os::fd::OwnedFd,
     stderr: std::os::fd::OwnedFd,
@@ -379,6 +388,14 @@ pub(super) fn forget(processes: &[Arc<Process>]) {
 
 pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The control groups of a process to be started. Only one with such limits has any.
+fn control_group(id: ProcessId, spec: &ProcessSpec) -> Result<Option<Arc<ControlGroup>>> {
+    if !spec.limits.want_group() {
+        return Ok(None);
+    }
+    Ok(ControlGroup::open(limits::host(), id, &spec.limits)?.map(Arc::new))
 }
 
 pub(super) fn exit(status: ExitStatus) -> Exit {

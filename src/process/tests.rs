@@ -16,13 +16,13 @@ use crate::log::{Follower, Item, LogDir, LogLimits, Output, OutputStream, Positi
 use crate::runtime::Runtime;
 
 /// An engine with a log folder of its own.
-struct Engine {
+pub(super) struct Engine {
     folder: PathBuf,
-    supervisor: Arc<Supervisor>,
+    pub(super) supervisor: Arc<Supervisor>,
 }
 
 impl Engine {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::remembering(100)
     }
 
@@ -52,7 +52,7 @@ impl Engine {
         Self { folder, supervisor }
     }
 
-    fn start(&self, spec: ProcessSpec) -> crate::error::Result<Arc<Process>> {
+    pub(super) fn start(&self, spec: ProcessSpec) -> crate::error::Result<Arc<Process>> {
         within(self.supervisor.start(spec)).map(|started| started.process)
     }
 
@@ -62,7 +62,7 @@ impl Engine {
         process
     }
 
-    fn end(&self, process: &Arc<Process>, wanted: EndRequest) {
+    pub(super) fn end(&self, process: &Arc<Process>, wanted: EndRequest) {
         within(self.supervisor.end(process, wanted, "it")).unwrap();
     }
 }
@@ -74,7 +74,7 @@ impl Drop for Engine {
 }
 
 /// Everything here is over in moments; a minute means that it hangs.
-fn within<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn within<T>(future: impl Future<Output = T>) -> T {
     let hangs = async {
         async_io::Timer::after(Duration::from_mins(1)).await;
         panic!("it hangs")
@@ -82,7 +82,7 @@ fn within<T>(future: impl Future<Output = T>) -> T {
     smol::block_on(futures_lite::future::or(future, hangs))
 }
 
-fn spec(command: &str) -> ProcessSpec {
+pub(super) fn spec(command: &str) -> ProcessSpec {
     ProcessSpec {
         name: format!("test-{:016x}", fastrand::u64(..)),
         command: command.to_owned(),
@@ -92,6 +92,7 @@ fn spec(command: &str) -> ProcessSpec {
         timeout: None,
         restart: RestartPolicy { on_failure: false, max: 0 },
         keep_alive: false,
+        limits: Limits::default(),
     }
 }
 
@@ -114,7 +115,7 @@ fn output(process: &Process) -> (String, String) {
 }
 
 /// Waits for the first output of a process, which says that the command has come so far.
-fn first_line(process: &Process) -> String {
+pub(super) fn first_line(process: &Process) -> String {
     let mut follower = Follower::attach(process.log.clone(), Position::default());
     let mut line = Vec::new();
     while !line.ends_with(b"\n") {
@@ -126,7 +127,7 @@ fn first_line(process: &Process) -> String {
     String::from_utf8(line).unwrap().trim().to_owned()
 }
 
-fn is_alive(pid: &str) -> bool {
+pub(super) fn is_alive(pid: &str) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
@@ -257,7 +258,7 @@ fn a_background_child_does_not_delay_the_end() {
     let (out, _) = output(&process);
     assert_eq!(process.state().exit_code(), 0);
     assert!(is_alive(out.trim()), "the child lives on and holds the pipe");
-    tree::signal_strays(process.id, 0, rustix::process::Signal::KILL);
+    tree::signal_strays(process.id, 0, rustix::process::Signal::KILL, None);
     assert!(gone(out.trim()));
 }
 

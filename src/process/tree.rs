@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use super::limits::ControlGroup;
 use super::spawn::MARK;
 use crate::id::ProcessId;
 use crate::keeper::protocol::SOCKET;
@@ -22,6 +23,9 @@ const ROUNDS_MAX: usize = 100;
 /// How often a process in the middle of an execve is looked at, and the pause between two looks.
 const EXEC_LOOKS_MAX: usize = 100;
 const EXEC_PAUSE: Duration = Duration::from_millis(1);
+
+/// No process has more ancestors than this that are looked at.
+const DEPTH_MAX: usize = 1000;
 
 /// `PF_KTHREAD` among the flags in `/proc/<pid>/stat`.
 const KERNEL_THREAD: u32 = 0x0020_0000;
@@ -76,7 +80,24 @@ pub(crate) fn orphans_of(keeper: u32) -> Vec<Orphan> {
 
 /// The pids of the living processes that belong to a process of boxd's.
 pub(crate) fn members(id: ProcessId) -> HashSet<u32> {
-    scan(id).into_keys().collect()
+    family(id, None)
+}
+
+/// The same, with those that its control groups know of: they cannot evade.
+pub(crate) fn family(id: ProcessId, groups: Option<&ControlGroup>) -> HashSet<u32> {
+    scan(id, groups).into_keys().collect()
+}
+
+/// Whether each of these is this process, another of its program above it (its keeper), or a descendant of one of the two.
+pub(crate) fn are_ours(pids: &[u32]) -> bool {
+    let own = std::process::id();
+    let program = |pid: u32| fs::read_link(proc(pid).join("exe")).ok();
+    let keeper = read_stat(own).map(|stat| stat.parent).filter(|parent| program(*parent) == program(own));
+    let is_ours = |pid: u32| {
+        let chain = std::iter::successors(Some(pid), |pid| read_stat(*pid).map(|stat| stat.parent));
+        chain.take(DEPTH_MAX).any(|pid| pid == own || Some(pid) == keeper)
+    };
+    pids.iter().all(|pid| is_ours(*pid))
 }
 
 /// When a process started, in clock ticks since boot, as long as it is not reaped.
@@ -94,10 +115,10 @@ pub(crate) fn zombies_of(parent: u32) -> HashMap<u32, u64> {
 }
 
 /// Sends a signal to the descendants that are not in `group`; SIGKILL again and again until none is left.
-pub(crate) fn signal_strays(id: ProcessId, group: u32, signal: Signal) {
+pub(crate) fn signal_strays(id: ProcessId, group: u32, signal: Signal, groups: Option<&ControlGroup>) {
     let mut done: HashSet<(u32, u64)> = HashSet::new();
     for _ in 0..ROUNDS_MAX {
-        let mut strays = scan(id);
+        let mut strays = scan(id, groups);
         strays.retain(|pid, stat| stat.group != group && !done.contains(&(*pid, stat.started)));
         if strays.is_empty() {
             return;
@@ -118,12 +139,13 @@ pub(crate) fn signal_strays(id: ProcessId, group: u32, signal: Signal) {
     }
 }
 
-fn scan(id: ProcessId) -> HashMap<u32, Stat> {
+fn scan(id: ProcessId, groups: Option<&ControlGroup>) -> HashMap<u32, Stat> {
+    let grouped = groups.map(ControlGroup::members).unwrap_or_default();
     let mark = format!("{MARK}={id}");
     let (mut members, mut others) = (HashMap::new(), HashMap::new());
     for pid in pids() {
         let Some(stat) = read_stat(pid).filter(|stat| !stat.is_dead) else { continue };
-        if has_mark(&environ(pid, stat), &mark) {
+        if grouped.contains(&pid) || has_mark(&environ(pid, stat), &mark) {
             members.insert(pid, stat)
         } else {
             others.insert(pid, stat)

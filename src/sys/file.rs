@@ -68,3 +68,8 @@ pub(crate) fn try_lock(file: impl AsFd) -> io::Result<bool> {
         Err(e) => Err(e.into()),
     }
 }
+
+/// The number by which a file of the kernel is told of another descriptor.
+pub(crate) fn number(descriptor: impl AsFd) -> i32 {
+    std::os::fd::AsRawFd::as_raw_fd(&descriptor.as_fd())
+}

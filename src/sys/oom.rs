@@ -21,6 +21,12 @@ pub(crate) fn offer(pid: u32) {
     adjust(pid, COMMAND).ok();
 }
 
+/// The daemon's own score as it stands.
+pub(crate) fn own() -> io::Result<i16> {
+    let text = std::fs::read_to_string("/proc/self/oom_score_adj")?;
+    text.trim().parse().map_err(io::Error::other)
+}
+
 fn adjust(pid: impl Display, score: i16) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(format!("/proc/{pid}/oom_score_adj"))?;
     file.write_all(score.to_string().as_bytes())

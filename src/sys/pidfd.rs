@@ -9,6 +9,8 @@ use rustix::process::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::usage::ResourceUsage;
+
 /// `PIDFD_SIGNAL_PROCESS_GROUP` of Linux 6.9: the signal goes to the whole process group of the pidfd's process, also
 /// when that process itself is gone.
 const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
@@ -53,18 +55,40 @@ impl PidFd {
         self.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// Looks whether this child has exited and leaves it to be reaped. `None` while it runs.
-    pub(crate) fn peek_exit(&self) -> io::Result<Option<ExitStatus>> {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    /// Looks whether this child has exited, and what it has used up, and leaves it to be reaped. `None` while it runs.
+    #[expect(
+        unsafe_code,
+        reason = "the wrappers of waitid leave out the usage, which the kernel gives with it"
+    )]
+    pub(crate) fn peek_exit(&self) -> io::Result<Option<(ExitStatus, ResourceUsage)>> {
+        let options = libc::WEXITED | libc::WNOWAIT | libc::WNOHANG;
         loop {
-            match waitid(WaitId::PidFd(self.fd.as_fd()), options) {
-                Ok(None) => return Ok(None),
-                Ok(Some(status)) => {
-                    let code = status.exit_status().map(ExitStatus::Code);
-                    return Ok(code.or_else(|| status.terminating_signal().map(ExitStatus::Signal)));
-                }
-                Err(Errno::INTR) => {}
-                Err(e) => return Err(e.into()),
+            // SAFETY: both structs are plain numbers, for which zero is a value, and they outlive the call that fills them;
+            // the descriptor is open for as long as `self` lives. For an exit the kernel fills in the fields that are read.
+            let (result, info, status, usage) = unsafe {
+                let mut info = std::mem::zeroed::<libc::siginfo_t>();
+                let mut usage = std::mem::zeroed::<libc::rusage>();
+                let fd = self.fd.as_raw_fd();
+                let result = libc::syscall(
+                    libc::SYS_waitid,
+                    libc::P_PIDFD,
+                    fd,
+                    &raw mut info,
+                    options,
+                    &raw mut usage,
+                );
+                (result, info, info.si_status(), usage)
+            };
+            if result == 0 {
+                return Ok(match info.si_code {
+                    libc::CLD_EXITED => Some((ExitStatus::Code(status), usage.into())),
+                    libc::CLD_KILLED | libc::CLD_DUMPED => Some((ExitStatus::Signal(status), usage.into())),
+                    _ => None,
+                });
+            }
+            match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::Interrupted => {}
+                error => return Err(error),
             }
         }
     }
@@ -99,7 +123,7 @@ impl PidFd {
     /// `unreaped` says that the leader is certainly not reaped yet. Kernels before 6.9 can reach a group only by number,
     /// which is safe exactly then; otherwise they get `ESRCH`.
     pub(crate) fn signal_group(&self, signal: Signal, unreaped: bool) -> io::Result<()> {
-        match self.signal_group_by_fd(signal) {
+        match self.signal_group_by_fd(signal.as_raw()) {
             Err(e) if Errno::from_io_error(&e) == Some(Errno::INVAL) => {
                 if !unreaped {
                     return Err(Errno::SRCH.into());
@@ -111,14 +135,14 @@ impl PidFd {
     }
 
     #[expect(unsafe_code, reason = "rustix 1.1 has no flags argument for pidfd_send_signal")]
-    fn signal_group_by_fd(&self, signal: Signal) -> io::Result<()> {
+    fn signal_group_by_fd(&self, signal: i32) -> io::Result<()> {
         // SAFETY: the descriptor is open for as long as `self` lives, a null siginfo is allowed, and the call touches no
         // memory of ours.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_pidfd_send_signal,
                 self.fd.as_raw_fd(),
-                signal.as_raw(),
+                signal,
                 std::ptr::null::<libc::siginfo_t>(),
                 PIDFD_SIGNAL_PROCESS_GROUP,
             )
@@ -132,6 +156,16 @@ pub(crate) fn leads_a_group(pid: u32) -> bool {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
     rustix::process::getpgid(Some(pid)).is_ok_and(|group| group == pid)
         && rustix::process::getsid(Some(pid)).ok() == rustix::process::getsid(None).ok()
+}
+
+/// Whether the kernel signals groups by descriptor: asked with the signal that is none, of our own group.
+pub(crate) fn has_group_signals() -> bool {
+    let Ok(own) = PidFd::open(std::process::id()) else { return false };
+    match own.signal_group_by_fd(0) {
+        Ok(()) => true,
+        // We may lead no group; what the kernel does not know is EINVAL.
+        Err(error) => Errno::from_io_error(&error) != Some(Errno::INVAL),
+    }
 }
 
 /// Kills the process group of a child of ours that was not reaped. Blocks until the child has ended.

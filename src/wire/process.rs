@@ -3,9 +3,12 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::limits::ProcessLimits;
+use super::stats::UsageResponse;
+
 /// A process: what was asked for, where it stands, and the end of its output.
 ///
-/// The keys come in this order. The last three are boxd's own and are absent while they do not apply.
+/// The keys come in this order. The last five are boxd's own and are absent while they do not apply.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ProcessResponse {
@@ -19,7 +22,7 @@ pub(crate) struct ProcessResponse {
     #[schema(examples("make -j4"))]
     pub(crate) command: String,
     /// `running` (also while a restart is pending), `completed` (ended by itself with code 0), `failed` (in any other way),
-    /// `stopped` (a client stopped it) or `killed` (a client killed it, or its time was up).
+    /// `stopped` (a client stopped it) or `killed` (a client killed it, its time was up, or it exceeded a limit).
     #[schema(examples("completed"))]
     pub(crate) status: &'static str,
     /// When the present or last run started: an HTTP date in UTC, to the second.
@@ -55,8 +58,9 @@ pub(crate) struct ProcessResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(examples("SIGKILL"))]
     pub(crate) signal: Option<String>,
-    /// Why it is over: `exited`, `signaled` (by a signal that boxd did not send), `timeout`, `stopped`, `killed`, or
-    /// `spawn_failed` (it could not be started again).
+    /// Why it is over: `exited`, `signaled` (by a signal that boxd did not send), `timeout`, `stopped`, `killed`,
+    /// `spawn_failed` (it could not be started again), `memory_limit`, `cpu_limit`, `pids_limit`, `wall_limit`, `output_limit`,
+    /// `idle_limit`, or `oom` (the kernel took it because there was no memory left, as far as can be told).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(examples("exited"))]
     pub(crate) reason: Option<&'static str>,
@@ -64,6 +68,12 @@ pub(crate) struct ProcessResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(examples(8123))]
     pub(crate) duration_ms: Option<u64>,
+    /// What the finished runs have used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) usage: Option<UsageResponse>,
+    /// The limits that were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limits: Option<ProcessLimits>,
 }
 
 /// The texts of a process's log.

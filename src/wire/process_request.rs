@@ -3,9 +3,10 @@
 use utoipa::ToSchema;
 
 use super::decode::{self, DecodeError, Field, Record};
+use super::limits::ProcessLimits;
 
 /// What to run and how, as the client said it; nothing is checked beyond the types and that there is a command.
-#[derive(Clone, Debug, Default, PartialEq, Eq, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[expect(clippy::struct_excessive_bools, reason = "these are the fields of the API")]
 pub(crate) struct ProcessRequest {
@@ -44,6 +45,9 @@ pub(crate) struct ProcessRequest {
     /// Whether the process gets a pipe as its standard input instead of `/dev/null`.
     #[schema(required = false, default = false)]
     pub(crate) stdin: bool,
+    /// What it may use.
+    #[schema(required = false, value_type = ProcessLimits)]
+    pub(crate) limits: Option<ProcessLimits>,
 }
 
 impl ProcessRequest {
@@ -70,6 +74,7 @@ impl Record for ProcessRequest {
         field.read("maxRestarts", &mut self.max_restarts);
         field.read("keepAlive", &mut self.keep_alive);
         field.read("stdin", &mut self.stdin);
+        field.record("limits", &mut self.limits);
     }
 
     fn required(&self) -> Vec<(&'static str, bool)> {

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use boxd_harness::{
     book::{Book, Case},
     fixture::Source,
+    probe,
     run::run,
     target::Target,
     transcript::without_extensions,
@@ -83,6 +84,10 @@ impl Run {
         let Some(snapshot) = &case.snapshot else {
             return Verdict::Skipped("has no snapshot yet".to_owned());
         };
+        match probe::missing_limit(&case.fixture, target) {
+            Ok(None) => {}
+            Ok(Some(reason)) | Err(reason) => return Verdict::Skipped(reason),
+        }
         let report = run(case, target, None);
         let failures = report.failures.iter();
         let failures: Vec<_> = failures

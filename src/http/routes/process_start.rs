@@ -17,14 +17,22 @@ use crate::http::refusal::Refusal;
 use crate::http::stream_answer::{self, Streamed};
 use crate::http::{request, respond, view};
 use crate::log::Position;
-use crate::process::{PortsAnswer, Process, ProcessSpec, Reason, RestartPolicy, wait_for_ports};
+use crate::process::{Limits, PortsAnswer, Process, ProcessSpec, Reason, RestartPolicy, wait_for_ports};
 use crate::wire::ProcessRequest;
+use crate::wire::limits::ProcessLimits;
 
 /// The timeout of a process that keeps the sandbox awake, when the client does not say.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// A process that could not be killed in time is waited for this much longer.
 const KILL_GRACE: Duration = Duration::from_secs(2);
+
+/// No shell starts in less memory than this.
+const MEMORY_LIMIT_MIN: u64 = 1024 * 1024;
+
+/// Shorter and longer limits are made this long: a clock has its bounds.
+const SECONDS_LIMIT_MIN: Duration = Duration::from_millis(1);
+const SECONDS_LIMIT_MAX: Duration = Duration::from_hours(24 * 365 * 100);
 
 /// Characters of an automatic name behind `proc-`.
 const NAME_CHARS: usize = 8;
@@ -45,9 +53,9 @@ const QUOTED_BYTES: u64 = 2048;
             (crate::wire::process::ProcessResponse = "application/json"), (String = "text/event-stream"), (String = "application/x-ndjson"),
         )),
         (status = 204, description = "The cursor stands behind the terminal event: nothing follows."),
-        (status = 400, description = "The body is malformed, a running process has the name, keepAlive is not available, or the cursor is none.", body = crate::wire::system::ErrorResponse),
+        (status = 400, description = "The body is malformed, a running process has the name, keepAlive is not available, a limit is malformed or impossible, or the cursor is none.", body = crate::wire::system::ErrorResponse),
         (status = 413, description = "The body is too large.", body = crate::wire::system::ErrorResponse),
-        (status = 422, description = "The command could not be started, its time was up while it was waited for, or it ended before its ports listened.", body = crate::wire::system::ErrorResponse),
+        (status = 422, description = "The command could not be started, a limit cannot be enforced here, its time was up while it was waited for, or it ended before its ports listened.", body = crate::wire::system::ErrorResponse),
         (status = 503, description = "Too many request bodies at once, or the daemon is going away.", body = crate::wire::system::ErrorResponse),
 ))]
 pub(crate) async fn start(mut request: Request<Context>) -> Result<Response, Refusal> {
@@ -243,6 +251,38 @@ fn spec(context: &Context, asked: ProcessRequest) -> Result<ProcessSpec, Error> 
         timeout,
         restart: RestartPolicy { on_failure: asked.restart_on_failure, max: asked.max_restarts },
         keep_alive: asked.keep_alive,
+        limits: limits(&asked.limits.unwrap_or_default())?,
+    })
+}
+
+/// The limits, checked: each is above zero, and what a shell needs to start at all.
+fn limits(asked: &ProcessLimits) -> Result<Limits, Error> {
+    let invalid = |limit: &str, why: String| Error::InvalidLimit { limit: limit.to_owned(), why };
+    if let Some(limit) = asked.unknown.first() {
+        return Err(invalid(limit, "there is no such limit".to_owned()));
+    }
+    let count = |limit: &str, number: Option<i64>, min: u64| {
+        let checked = number.map(|n| u64::try_from(n).ok().filter(|n| *n >= min).ok_or(n)).transpose();
+        checked.map_err(|n| invalid(limit, format!("{n} is below {min}")))
+    };
+    let seconds = |limit: &str, number: Option<f64>| {
+        let check = |n: f64| {
+            if n <= 0.0 {
+                return Err(invalid(limit, format!("{n} is not above 0")));
+            }
+            Ok(Duration::try_from_secs_f64(n)
+                .unwrap_or(Duration::MAX)
+                .clamp(SECONDS_LIMIT_MIN, SECONDS_LIMIT_MAX))
+        };
+        number.map(check).transpose()
+    };
+    Ok(Limits {
+        memory_bytes: count("memoryBytes", asked.memory_bytes, MEMORY_LIMIT_MIN)?,
+        cpu: seconds("cpuSeconds", asked.cpu_seconds)?,
+        pids: count("pids", asked.pids, 1)?,
+        wall: seconds("wallSeconds", asked.wall_seconds)?,
+        output_bytes: count("outputBytes", asked.output_bytes, 1)?,
+        idle: seconds("idleSeconds", asked.idle_seconds)?,
     })
 }
 

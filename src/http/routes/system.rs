@@ -7,8 +7,9 @@ use tide::{Request, Response};
 use crate::http::context::Context;
 use crate::http::json_body::JsonBody;
 use crate::http::refusal::Refusal;
-use crate::http::respond;
+use crate::http::{respond, view};
 use crate::upgrade::UpgradeStatus;
+use crate::wire::capabilities::CapabilitiesResponse;
 use crate::wire::system::{HealthResponse, UpgradeState, WelcomeResponse};
 
 /// Says what this server is.
@@ -58,6 +59,15 @@ fn last_upgrade(status: UpgradeStatus) -> UpgradeState {
         binary_path: status.binary_path.map(|path| path.to_string_lossy().into_owned()),
         bytes_downloaded: status.bytes_downloaded,
     }
+}
+
+/// Says what the host lets the daemon do.
+#[utoipa::path(get, path = "/capabilities", operation_id = "getCapabilities", tag = "system", responses(
+    (status = 200, description = "Which mechanisms are in use, which limits can be enforced, what is missing and why.", body = CapabilitiesResponse),
+))]
+pub(crate) async fn capabilities(request: Request<Context>) -> Result<Response, Refusal> {
+    let report = request.state().sandbox.capabilities().await;
+    respond::json(200, JsonBody::value(&view::capabilities(report))).await
 }
 
 /// Go's name of an architecture: clients of the known server know those.

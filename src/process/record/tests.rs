@@ -19,6 +19,7 @@ fn spec(name: &str) -> ProcessSpec {
         timeout: Some(Duration::from_millis(1500)),
         restart: RestartPolicy { on_failure: true, max: -1 },
         keep_alive: false,
+        limits: crate::process::Limits::default(),
     }
 }
 

@@ -91,6 +91,44 @@ fn success_and_a_stop_end_a_restart_loop() {
     );
 }
 
+#[test]
+fn the_limit_that_was_met_first_is_the_reason_and_ends_restarts() {
+    let mut state = State::started(7, 0, 0);
+    assert_eq!(state.ask(Ending::Limit(LimitKind::Output), 1), Asked::Signal);
+    assert_eq!(state.ask(Ending::Limit(LimitKind::Idle), 2), Asked::Already);
+    assert_eq!(state.exited(KILLED, 3, TWICE), Next::End);
+    assert_eq!((state.status(), state.exit_code()), (Status::Killed, -1));
+    assert_eq!(state.reason().map(Reason::name), Some("output_limit"));
+    assert_eq!(state.ask(Ending::Kill, 4), Asked::Already);
+
+    // Seen with the exit only; a client that killed it before counts.
+    for (asked, reason) in [(None, "memory_limit"), (Some(Ending::Kill), "killed")] {
+        let mut state = State::started(7, 0, 0);
+        asked.map(|ending| state.ask(ending, 1));
+        state.measured(Some(Usage::default()), Some(LimitKind::Memory), false);
+        assert_eq!(state.exited(Exit::Code(137), 2, TWICE), Next::End);
+        assert_eq!(state.reason().map(Reason::name), Some(reason));
+    }
+}
+
+#[test]
+fn what_the_kernel_took_has_failed_and_may_run_again() {
+    let usage = Usage { user_us: 5, max_rss_bytes: 9, ..Usage::default() };
+    let mut state = State::started(7, 0, 0);
+    state.measured(Some(usage), None, true);
+    assert_eq!(state.exited(KILLED, 1, TWICE), Next::Restart { attempt: 1 });
+    state.restarted(2, 2);
+    state.measured(Some(Usage { max_rss_bytes: 4, ..usage }), None, false);
+    assert_eq!(state.exited(KILLED, 3, NEVER), Next::End);
+    assert_eq!((state.reason(), state.exit_code()), (Some(Reason::Signaled), -1));
+    assert_eq!(state.usage.map(|usage| (usage.user_us, usage.max_rss_bytes)), Some((10, 9)));
+
+    let mut state = State::started(7, 0, 0);
+    state.measured(Some(usage), None, true);
+    assert_eq!(state.exited(KILLED, 1, NEVER), Next::End);
+    assert_eq!((state.reason(), state.status()), (Some(Reason::Oom), Status::Failed));
+}
+
 proptest! {
     /// Whatever happens in whatever order: an end is final, and a process that is not over can always be ended.
     #[test]

@@ -39,15 +39,40 @@ pub(super) fn fill<R: Record>(
 }
 
 impl Field<'_> {
-    /// Reads the value into `slot` when this is the field `name`.
-    pub(crate) fn read<T: FromJson>(&mut self, name: &str, slot: &mut T) {
+    /// Reads the value into `slot` when this is the field `name`, and says whether it is.
+    pub(crate) fn read<T: FromJson>(&mut self, name: &str, slot: &mut T) -> bool {
         if !self.is(name) {
-            return;
+            return false;
         }
         match convert(self.value) {
             Ok(value) => *slot = value,
             Err(Mismatch { found, wanted }) => self.fail(name, found, wanted),
         }
+        true
+    }
+
+    /// Reads an object into `slot` when this is the field `name`; `null` is none. Required fields of it are for the outer
+    /// record to check.
+    pub(crate) fn record<R: Record>(&mut self, name: &str, slot: &mut Option<R>) {
+        if !self.is(name) {
+            return;
+        }
+        *slot = None;
+        match self.value.kind() {
+            Kind::Null => {}
+            Kind::Object => {
+                let mut record = R::default();
+                let path = format!("{}{name}.", self.path);
+                fill(&mut record, self.value, &path, self.failure);
+                *slot = Some(record);
+            }
+            kind => self.fail(name, kind.name().to_owned(), R::TYPE),
+        }
+    }
+
+    /// The field's name as it stands in the body.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
     }
 
     /// Reads an array of objects into `slot` when this is the field `name`. Required fields of the elements are for the

@@ -60,12 +60,27 @@ impl FromJson for i64 {
             return Err(Mismatch::new(value, "int"));
         }
         let raw = value.raw();
-        raw.parse().map_err(|_| {
-            let quoted =
-                raw.get(..QUOTED_BYTES_MAX).map_or_else(|| raw.to_string(), |start| format!("{start}…"));
-            Mismatch { found: format!("number {quoted}"), wanted: "int" }
-        })
+        raw.parse().map_err(|_| Mismatch { found: format!("number {}", quoted(&raw)), wanted: "int" })
     }
+}
+
+impl FromJson for f64 {
+    /// Any number that is not too large to be one.
+    fn from_json(value: Value<'_>) -> Result<Self, Mismatch> {
+        if value.kind() != Kind::Number {
+            return Err(Mismatch::new(value, "float64"));
+        }
+        let raw = value.raw();
+        match raw.parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(number),
+            _ => Err(Mismatch { found: format!("number {}", quoted(&raw)), wanted: "float64" }),
+        }
+    }
+}
+
+/// A number for an error text: its start, when it is long.
+fn quoted(raw: &str) -> String {
+    raw.get(..QUOTED_BYTES_MAX).map_or_else(|| raw.to_owned(), |start| format!("{start}…"))
 }
 
 /// Tells an absent field or `null` from the zero value.

@@ -137,6 +137,7 @@ fn any_request() -> impl Strategy<Value = ProcessRequest> {
         restart_on_failure: bools[1],
         keep_alive: bools[2],
         stdin: bools[3],
+        limits: None,
     })
 }
 

@@ -1,0 +1,261 @@
+//! `Host`: which limits the kernel can hold for this user here. Found out by trying, once, when it is first asked.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::layout::Layout;
+use super::{LimitKind, Limits};
+use crate::error::{Error, Result};
+
+/// The version of the hierarchy that a controller is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// A hierarchy of its own.
+    V1,
+    /// The unified one.
+    V2,
+}
+
+/// Where groups for one controller are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) version: Version,
+    /// The group of the daemon: what it may not exceed, no process may.
+    pub(crate) parent: PathBuf,
+}
+
+impl Place {
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        let version = match self.version {
+            Version::V1 => 1,
+            Version::V2 => 2,
+        };
+        format!("version {version}, {}", self.parent.display())
+    }
+}
+
+/// What can be used, and why not the rest.
+#[derive(Debug)]
+pub(crate) struct Host {
+    /// The unified hierarchy, with or without controllers: it kills and counts whole trees.
+    pub(crate) unified: Result<Place, String>,
+    /// For `memoryBytes`.
+    pub(crate) memory: Result<Place, String>,
+    /// For `pids`.
+    pub(crate) pids: Result<Place, String>,
+    /// For `cpuSeconds`.
+    pub(crate) cpu: Result<Place, String>,
+}
+
+/// The start of the name of every group of a process; its id follows.
+pub(super) const PREFIX: &str = "boxd-";
+
+/// The group that the daemon moves into when its own one must not hold processes.
+const DAEMON_GROUP: &str = "boxd.daemon";
+
+/// The person who started the daemon wants no groups.
+static IS_OFF: AtomicBool = AtomicBool::new(false);
+
+static HOST: LazyLock<Host> = LazyLock::new(Host::probe);
+
+/// The host. The first call makes and removes a group in each hierarchy, and sweeps what dead daemons left.
+pub(crate) fn host() -> &'static Host {
+    &HOST
+}
+
+/// Makes the host one without control groups. Before it is first asked for.
+pub(crate) fn without_groups() {
+    IS_OFF.store(true, Ordering::Relaxed);
+}
+
+impl Host {
+    /// Refuses limits that nothing here can hold.
+    pub(crate) fn check(&self, limits: &Limits) -> Result<()> {
+        let memory = limits.memory_bytes.map(|_| ("memoryBytes", &self.memory));
+        let pids = limits.pids.map(|_| ("pids", &self.pids));
+        for (limit, place) in [memory, pids].into_iter().flatten() {
+            if let Err(why) = place {
+                return Err(Error::LimitUnavailable { limit, why: why.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the controller of a limit is; `None` when it needs none or has none.
+    pub(super) fn place(&self, kind: LimitKind) -> Option<&Place> {
+        match kind {
+            LimitKind::Memory => self.memory.as_ref().ok(),
+            LimitKind::Pids => self.pids.as_ref().ok(),
+            LimitKind::Cpu => self.cpu.as_ref().ok(),
+            LimitKind::Wall | LimitKind::Output | LimitKind::Idle => None,
+        }
+    }
+
+    fn probe() -> Self {
+        if IS_OFF.load(Ordering::Relaxed) {
+            let off = || Err("control groups are switched off (--no-cgroups)".to_owned());
+            return Self { unified: off(), memory: off(), pids: off(), cpu: off() };
+        }
+        let read = |name: &str| fs::read_to_string(format!("/proc/self/{name}")).unwrap_or_default();
+        let mut layout = Layout::parse(&read("cgroup"), &read("mountinfo"));
+        // An earlier worker moved down: groups are made where it made them.
+        if let Some(own) = layout.unified.as_mut().filter(|own| own.ends_with(DAEMON_GROUP)) {
+            own.pop();
+        }
+        Self::of(&layout)
+    }
+
+    fn of(layout: &Layout) -> Self {
+        let unified = match &layout.unified {
+            None => Err("no version 2 hierarchy of control groups is mounted".to_owned()),
+            Some(own) => try_out(own, &["cgroup.procs"], "").map(|()| own.clone()),
+        };
+        let host = Self {
+            memory: controller(layout, &unified, "memory", ["memory.max", "memory.limit_in_bytes"]),
+            pids: controller(layout, &unified, "pids", ["pids.max", "pids.max"]),
+            cpu: match &unified {
+                Ok(parent) => Ok(Place { version: Version::V2, parent: parent.clone() }),
+                Err(_) => version_1(layout, "cpuacct", "cpuacct.usage"),
+            },
+            unified: unified.map(|parent| Place { version: Version::V2, parent }),
+        };
+        host.sweep();
+        host
+    }
+
+    /// Removes the groups that daemons left which are gone. One with a process in it, or of a daemon that lives, stays.
+    pub(super) fn sweep(&self) {
+        let places = [&self.unified, &self.memory, &self.pids, &self.cpu];
+        for place in places.into_iter().flatten() {
+            for entry in fs::read_dir(&place.parent).into_iter().flatten().flatten() {
+                let name = entry.file_name();
+                let id = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+                let is_ours = id.is_some_and(|id| id.parse::<crate::id::ProcessId>().is_ok());
+                if is_ours && super::control_group::is_abandoned(&entry.path()) {
+                    fs::remove_dir(entry.path()).ok();
+                }
+            }
+        }
+    }
+}
+
+fn controller(
+    layout: &Layout,
+    unified: &Result<PathBuf, String>,
+    name: &str,
+    files: [&str; 2],
+) -> Result<Place, String> {
+    let Some(own) = &layout.unified else { return version_1(layout, name, files[1]) };
+    if !words(&own.join("cgroup.controllers")).any(|word| word == name) {
+        return version_1(layout, name, files[1]).map_err(|why| {
+            format!("{why}; and version 2 does not offer it to the daemon's group {}", own.display())
+        });
+    }
+    let own = unified.as_ref().map_err(Clone::clone)?;
+    pass_on(own, name).map_err(|error| {
+        format!("the controller `{name}` cannot be passed on by {}: {error}", own.display())
+    })?;
+    try_out(own, &[files[0]], name)?;
+    Ok(Place { version: Version::V2, parent: own.clone() })
+}
+
+fn version_1(layout: &Layout, name: &str, file: &str) -> Result<Place, String> {
+    let Some(own) = layout.v1.get(name) else {
+        return Err(format!("no control group hierarchy with the controller `{name}` is mounted"));
+    };
+    try_out(own, &["tasks", file], name)?;
+    Ok(Place { version: Version::V1, parent: own.clone() })
+}
+
+/// Makes a group inside `own`, looks whether its files can be written, and removes it.
+fn try_out(own: &Path, files: &[&str], controller: &str) -> Result<(), String> {
+    let group = own.join(format!("boxd.probe-{}-{controller}", std::process::id()));
+    let result = fs::create_dir(&group)
+        .map_err(|error| format!("no control group can be made in {}: {error}", own.display()))
+        .and_then(|()| {
+            files.iter().try_for_each(|file| {
+                let opened = fs::OpenOptions::new().write(true).open(group.join(file));
+                opened
+                    .map(drop)
+                    .map_err(|error| format!("`{file}` cannot be written below {}: {error}", own.display()))
+            })
+        });
+    fs::remove_dir(&group).ok();
+    result
+}
+
+/// Lets the groups inside `own` have a controller.
+///
+/// Version 2 refuses that as long as the group has processes itself, but for the root. A group that is the daemon's alone, as a
+/// container's or a service's is, is emptied: its processes move one level down.
+fn pass_on(own: &Path, name: &str) -> io::Result<()> {
+    let control = own.join("cgroup.subtree_control");
+    if words(&control).any(|word| word == name) {
+        return Ok(());
+    }
+    let enable = || fs::write(&control, format!("+{name}"));
+    match enable() {
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+            let lower = own.join(DAEMON_GROUP);
+            if let Err(error) = fs::create_dir(&lower)
+                && error.kind() != io::ErrorKind::AlreadyExists
+            {
+                return Err(error);
+            }
+            let pids: Vec<u32> =
+                words(&own.join("cgroup.procs")).filter_map(|word| word.parse().ok()).collect();
+            if !super::super::tree::are_ours(&pids) {
+                return Err(io::Error::other("it holds processes that are not the daemon's"));
+            }
+            for pid in pids {
+                // One that has ended meanwhile is in no group.
+                fs::write(lower.join("cgroup.procs"), pid.to_string()).ok();
+            }
+            enable()
+        }
+        result => result,
+    }
+}
+
+fn words(file: &Path) -> impl Iterator<Item = String> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    text.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>().into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_host_lacks_is_refused_with_the_reason() {
+        let host = Host::of(&Layout::default());
+        let limits = Limits { memory_bytes: Some(1 << 20), ..Limits::default() };
+        let text = host.check(&limits).unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "the limit memoryBytes cannot be enforced here: no control group hierarchy with the controller `memory` is mounted"
+        );
+        let limits = Limits { pids: Some(1), ..Limits::default() };
+        assert!(host.check(&limits).unwrap_err().to_string().contains("pids"));
+        // The supervisor holds these.
+        let second = Some(std::time::Duration::from_secs(1));
+        let limits =
+            Limits { cpu: second, wall: second, idle: second, output_bytes: Some(1), ..Limits::default() };
+        host.check(&limits).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_takes_no_groups_is_no_place() {
+        let layout = Layout {
+            unified: Some("/proc/self".into()),
+            v1: [("memory".to_owned(), PathBuf::from("/nonexistent"))].into(),
+        };
+        let host = Host::of(&layout);
+        assert!(host.unified.unwrap_err().starts_with("no control group can be made in /proc/self: "));
+        assert!(host.memory.unwrap_err().starts_with("no control group can be made in /nonexistent: "));
+    }
+}

@@ -1,0 +1,98 @@
+//! Limits on real commands. What needs a control group is looked at only where the host lets one be made.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::control_group::is_abandoned;
+use super::*;
+use crate::process::tests::{Engine, first_line, is_alive, spec, within};
+use crate::process::{EndRequest, Process, Reason, tree};
+
+fn limited(command: &str, limits: Limits) -> crate::process::ProcessSpec {
+    crate::process::ProcessSpec { limits, ..spec(command) }
+}
+
+/// The folders of the groups of a process.
+fn folders(process: &Process) -> Vec<PathBuf> {
+    let host = host();
+    let places = [&host.unified, &host.memory, &host.pids, &host.cpu].into_iter().flatten();
+    let paths = places.map(|place| place.parent.join(format!("boxd-{}", process.id)));
+    paths.filter(|path| path.exists()).collect()
+}
+
+#[track_caller]
+fn wait_for(what: &str, condition: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn groups_live_as_long_as_a_descendant() {
+    if host().pids.is_err() {
+        return;
+    }
+    let engine = Engine::new();
+    let limits = Limits { pids: Some(50), ..Limits::default() };
+    // It leaves the session, the parent and the environment behind.
+    let command = "(env -i setsid sh -c 'trap \"\" TERM; echo $$; exec sleep 60' &); sleep 60";
+    let process = engine.start(limited(command, limits)).unwrap();
+    let left = first_line(&process);
+    engine.end(&process, EndRequest::STOP);
+    within(process.over());
+    assert!(is_alive(&left));
+    assert!(!folders(&process).is_empty());
+    assert!(!is_abandoned(&folders(&process)[0]), "a daemon minds it");
+    tree::signal_strays(process.id, 0, Signal::KILL, None);
+    assert!(is_alive(&left), "without the group it is not found");
+    engine.end(&process, EndRequest::KILL);
+    wait_for("a descendant is left", || !is_alive(&left));
+    wait_for("a group is left", || folders(&process).is_empty());
+}
+
+#[test]
+fn a_start_that_fails_leaves_no_group() {
+    let engine = Engine::new();
+    let limits = Limits { cpu: Some(Duration::from_secs(5)), ..Limits::default() };
+    let mut nowhere = limited("true", limits);
+    nowhere.working_dir = "/nonexistent".into();
+    let error = engine.start(nowhere).unwrap_err();
+    assert!(error.to_string().contains("folder '/nonexistent' does not exist"), "{error}");
+    let host = host();
+    let boot = format!("boxd-{:08x}-", engine.supervisor.ids.boot());
+    for place in [&host.unified, &host.cpu].into_iter().flatten() {
+        let names = std::fs::read_dir(&place.parent).unwrap().flatten().map(|entry| entry.file_name());
+        let left: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with(&boot)).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+#[test]
+fn a_process_that_was_taken_over_is_watched_from_its_birth() {
+    let engine = Engine::new();
+    let limits = Limits {
+        wall: Some(Duration::from_millis(300)),
+        cpu: Some(Duration::from_mins(1)),
+        ..Limits::default()
+    };
+    let process = engine.start(limited("sleep 60", limits)).unwrap();
+    // As another worker does it: the clock goes on, and the groups are found again.
+    engine.supervisor.arm(&process);
+    let state = within(process.over());
+    assert_eq!((state.reason(), state.exit_code()), (Some(Reason::Limit(LimitKind::Wall)), -1));
+}
+
+#[test]
+fn a_group_that_nobody_minds_is_swept() {
+    let Ok(place) = &host().unified else { return };
+    let id = crate::id::IdSource::new().next();
+    let path = place.parent.join(format!("boxd-{id}"));
+    std::fs::create_dir(&path).unwrap();
+    assert!(is_abandoned(&path));
+    host().sweep();
+    assert!(!path.exists());
+}
