@@ -14,6 +14,7 @@ mod fanout;
 mod first_byte;
 mod follow;
 mod health;
+mod keeper;
 mod memory;
 pub(crate) mod relay;
 mod report;
@@ -39,7 +40,7 @@ use self::{
 /// A figure or a small group: its name, whether it has to start the daemon itself, and how it is measured.
 type Figure = (&'static str, bool, fn(&Bench) -> io::Result<Measured>);
 
-const FIGURES: [Figure; 10] = [
+const FIGURES: [Figure; 11] = [
     ("exec", false, exec::measure),
     ("clients", false, clients::measure),
     ("first-byte", false, first_byte::measure),
@@ -50,6 +51,7 @@ const FIGURES: [Figure; 10] = [
     ("health", false, health::measure),
     ("memory", true, memory::measure),
     ("start", true, start::measure),
+    ("keeper", true, keeper::measure),
 ];
 
 /// What is measured.

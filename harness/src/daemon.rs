@@ -22,6 +22,7 @@ use rustix::{
 
 use crate::{
     fixture::{Fixture, Part},
+    parts,
     target::Target,
     variables::unique_name,
 };
@@ -141,16 +142,8 @@ impl Daemon {
         }
     }
 
-    /// The newest child that carries the mark of a worker: an older one serves what it had begun.
     fn worker(&self) -> Option<Pid> {
-        let keeper = self.pid.as_raw_nonzero();
-        let children = fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).ok()?;
-        let is_worker = |pid: &i32| {
-            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(b"BOXD_KEEPER="))
-        };
-        let pid = children.split_whitespace().filter_map(|pid| pid.parse().ok()).rfind(is_worker)?;
-        Pid::from_raw(pid)
+        parts::worker_of(self.pid.as_raw_pid()).and_then(Pid::from_raw)
     }
 
     /// Waits for its end; whether it came in time.

@@ -17,6 +17,7 @@ pub mod fixture;
 pub mod helper;
 mod look;
 mod normalise;
+mod parts;
 pub mod probe;
 mod render;
 mod rules;

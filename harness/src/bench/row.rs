@@ -19,6 +19,9 @@ pub(crate) enum Unit {
     /// 2^20 bytes.
     #[serde(rename = "MiB")]
     Mebibytes,
+    /// 2^10 bytes.
+    #[serde(rename = "KiB")]
+    Kibibytes,
     /// 10^6 bytes.
     #[serde(rename = "MB")]
     Megabytes,
@@ -32,6 +35,7 @@ impl Unit {
             Self::PerSecond => "/s",
             Self::MegabytesPerSecond => " MB/s",
             Self::Mebibytes => " MiB",
+            Self::Kibibytes => " KiB",
             Self::Megabytes => " MB",
         };
         self.number(value) + name
@@ -43,7 +47,8 @@ impl Unit {
             Self::Milliseconds if value.abs() < 100.0 => format!("{value:.2}"),
             Self::Milliseconds => format!("{value:.0}"),
             Self::PerSecond | Self::MegabytesPerSecond => thousands(value),
-            Self::Mebibytes | Self::Megabytes => format!("{value:.1}"),
+            Self::Mebibytes if value < 1.0 => format!("{value:.2}"),
+            Self::Mebibytes | Self::Kibibytes | Self::Megabytes => format!("{value:.1}"),
         }
     }
 }

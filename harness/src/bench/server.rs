@@ -15,7 +15,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::{client::Request, target::Target, variables::unique_name};
+use crate::{client::Request, parts, target::Target, variables::unique_name};
 
 use super::wire::Wire;
 
@@ -159,15 +159,25 @@ impl Server {
         self.folder.path()
     }
 
-    /// Resident memory of the daemon, in MiB.
-    pub(crate) fn resident_mib(&self) -> io::Result<f64> {
+    /// The process that was started.
+    pub(crate) fn pid(&self) -> io::Result<i32> {
         let pid = self.daemon.as_ref().map(Started::pid);
         let pid =
             pid.ok_or_else(|| io::Error::other("only a daemon of the bench's own can be looked into"))?;
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-        kib.map(|kib| kib / 1024.0).ok_or_else(|| io::Error::other("no VmRSS in the daemon's status"))
+        i32::try_from(pid).map_err(io::Error::other)
+    }
+
+    /// Memory of the daemon, in MiB: resident, and what a keeper has beside the worker for itself.
+    pub(crate) fn resident_mib(&self) -> io::Result<f64> {
+        let pid = self.pid()?;
+        let bytes = match parts::worker_of(pid) {
+            None => parts::resident_bytes(pid),
+            Some(worker) => {
+                parts::resident_bytes(worker).zip(parts::private_bytes(pid)).map(|(own, more)| own + more)
+            }
+        };
+        let bytes = bytes.ok_or_else(|| io::Error::other("the daemon's memory cannot be looked into"))?;
+        Ok(f64::from(u32::try_from(bytes / 1024).map_err(io::Error::other)?) / 1024.0)
     }
 
     /// A new connection.
