@@ -20,6 +20,7 @@ mod sys;
 mod telemetry;
 mod underway;
 mod upgrade;
+mod user;
 mod wire;
 mod worker;
 

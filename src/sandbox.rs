@@ -20,6 +20,7 @@ use crate::process::{
 use crate::runtime::Runtime;
 use crate::sys::packets::Packets;
 use crate::underway::Underway;
+use crate::user;
 
 /// The process that orphans are handed to.
 const INIT_PID: u32 = 1;
@@ -85,7 +86,7 @@ impl Sandbox {
         runtime.spawn(supervisor.clone().expire_finished()).detach();
         Ok(Self {
             supervisor,
-            home: std::env::var_os("HOME").map(PathBuf::from),
+            home: user::home(std::env::var_os("HOME")),
             working_dir: std::env::current_dir()?,
             started: Instant::now(),
             started_ms: since_ms.unwrap_or_else(clock::now_ms),

@@ -13,6 +13,7 @@ use super::units::{duration, positive_duration};
 use crate::config::{
     Access, Config, Listen, LogFormat, Processes, RequestLimits, Retention, Secret, StreamDialect, Streams,
 };
+use crate::user;
 
 /// Share of the host's memory that logs may take on disk, when nothing is set: what the known server does.
 const LOG_PERCENT: u64 = 10;
@@ -345,8 +346,8 @@ fn default_log_dir(known: &Known<'_>) -> PathBuf {
     if rustix::process::geteuid().is_root() {
         return "/var/log/boxd".into();
     }
-    let state =
-        known.path("XDG_STATE_HOME").or_else(|| known.path("HOME").map(|home| home.join(".local/state")));
+    let home = || user::home(known.text("HOME")).map(|home| home.join(".local/state"));
+    let state = known.path("XDG_STATE_HOME").or_else(home);
     match state {
         Some(state) => state.join("boxd/log"),
         None => std::env::temp_dir().join(format!("boxd-{}", rustix::process::geteuid().as_raw())),
