@@ -5,6 +5,8 @@
 
 pub(crate) mod birth;
 pub(crate) mod descriptors;
+#[cfg(target_env = "gnu")]
+mod fast_spawn;
 pub(crate) mod file;
 pub(crate) mod oom;
 pub(crate) mod packets;

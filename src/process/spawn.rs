@@ -11,7 +11,6 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 
 use super::children::{self, Starting};
@@ -176,7 +175,7 @@ fn start(line: &Line<'_>, ends: Ends) -> io::Result<async_process::Child> {
     }
     // The conversion forgets the stdio of the inner command, so it is set on the outer one.
     let mut command = async_process::Command::from(command);
-    command.stdin(ends.stdin.map_or_else(Stdio::null, Stdio::from)).stdout(ends.stdout).stderr(ends.stderr);
+    command.stdin(ends.stdin.map_or_else(pipe::no_input, Ok)?).stdout(ends.stdout).stderr(ends.stderr);
     command.reap_on_drop(false).kill_on_drop(false).spawn()
 }
 

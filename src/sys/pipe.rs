@@ -28,6 +28,15 @@ pub(crate) fn input_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((read, write))
 }
 
+/// What a command reads that is given no input: an end of file at once. `/dev/null`, or where a bare image has none, the read
+/// end of a pipe that nobody writes to.
+pub(crate) fn no_input() -> io::Result<OwnedFd> {
+    match File::open("/dev/null") {
+        Ok(file) => Ok(file.into()),
+        Err(_) => Ok(pipe_with(PipeFlags::CLOEXEC)?.0),
+    }
+}
+
 /// Grows a pipe that proved busy, so that each turn of the pump moves up to 1 MiB. Refusal is no harm: the pipe stays as
 /// it was. Only for busy pipes, because a user's pipe pages are counted against a soft limit.
 pub(crate) fn grow(pipe: impl AsFd) {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsString};
-use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -13,6 +12,7 @@ use super::{Ends, Line, MARK, SECRET, failure};
 use crate::error::{Error, Result};
 use crate::process::limits::ControlGroup;
 use crate::sys::birth::{self, Birth, Step};
+use crate::sys::pipe;
 
 /// Starts it and gives its pid.
 pub(super) fn start(line: &Line<'_>, ends: Ends, group: &ControlGroup) -> Result<u32> {
@@ -26,7 +26,7 @@ pub(super) fn start(line: &Line<'_>, ends: Ends, group: &ControlGroup) -> Result
     let entrances = group.entrances().map_err(not_entered)?;
     let stdin = match ends.stdin {
         Some(stdin) => stdin,
-        None => File::open("/dev/null").map_err(failed)?.into(),
+        None => pipe::no_input().map_err(failed)?,
     };
     let texts = Texts::new(line).map_err(failed)?;
     let birth = Birth {
