@@ -30,6 +30,12 @@ lint:
     cargo clippy --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
+# Makes the static binary and what uses it (target/package), and checks that it runs where nothing else is
+[group('run')]
+package:
+    packaging/build
+    packaging/test
+
 # Runs the official SDKs against boxd
 [group('check')]
 sdk:
