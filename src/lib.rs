@@ -6,6 +6,7 @@ mod clock;
 pub mod config;
 mod custody;
 pub mod daemon;
+mod degradation;
 mod error;
 mod http;
 mod id;

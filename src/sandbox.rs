@@ -82,7 +82,8 @@ impl Sandbox {
         if std::process::id() == INIT_PID {
             process::reap_as_init()?;
         }
-        // Detached: it runs as long as the daemon.
+        // Detached, as the next: they run as long as the daemon.
+        runtime.spawn(supervisor.logs.clone().try_while_refused()).detach();
         runtime.spawn(supervisor.clone().expire_finished()).detach();
         Ok(Self {
             supervisor,
@@ -187,6 +188,15 @@ impl Sandbox {
             (true, false) => Keeper::Gone,
         };
         blocking::unblock(move || Report::build(logs.path(), keeper)).await
+    }
+
+    /// Why the daemon is degraded: one sentence for each trouble; none when all is well.
+    pub(crate) fn degradation(&self) -> Vec<String> {
+        let mut reasons = self.supervisor.logs.degradation.reasons();
+        if !self.supervisor.logs.custody.is_well() {
+            reasons.push("the keeper is gone: commands would not survive the end of the worker".to_owned());
+        }
+        reasons
     }
 
     /// How long the daemon has been up, and when it started in milliseconds since 1970.

@@ -23,6 +23,7 @@ use super::record::{self, LogRecord};
 use super::segment::Segment;
 use super::store::Log;
 use crate::custody::Custody;
+use crate::degradation::Degradation;
 use crate::id::ProcessId;
 
 /// Spelled names longer than this are cut and told apart by a hash: with `.stdout.log` they stay under the 255 bytes that
@@ -56,7 +57,12 @@ pub(crate) struct LogDir {
     logs: Mutex<HashMap<ProcessId, Weak<Log>>>,
     /// Held by one thread at a time while the budget is enforced.
     enforcing: Mutex<()>,
-    _lock: Option<File>,
+    /// The number that begins the ids of this daemon.
+    boot: u32,
+    /// Held for as long as the daemon lives; another one when the folder is made again.
+    lock: Mutex<Option<File>>,
+    /// Where it is said that the folder takes no output.
+    pub(crate) degradation: Arc<Degradation>,
 }
 
 impl LogDir {
@@ -71,10 +77,7 @@ impl LogDir {
     ) -> io::Result<Arc<Self>> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         let path = path.canonicalize()?;
-        let lock = path.join(lock_name(boot));
-        let lock =
-            File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(lock)?;
-        crate::sys::file::share_lock(&lock)?;
+        let lock = share_lock(&path, boot)?;
         sweep::sweep(&path, leftovers_age);
         Ok(Arc::new(Self {
             path,
@@ -84,7 +87,9 @@ impl LogDir {
             in_memory: AtomicU64::new(0),
             logs: Mutex::default(),
             enforcing: Mutex::new(()),
-            _lock: Some(lock),
+            boot,
+            lock: Mutex::new(Some(lock)),
+            degradation: Arc::default(),
         }))
     }
 
@@ -105,7 +110,7 @@ impl LogDir {
         let file = match new_file(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 // Somebody deleted the folder under us.
-                fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
+                self.restore()?;
                 new_file(&path)?
             }
             result => result?,
@@ -154,8 +159,8 @@ impl LogDir {
         let (path, fresh) = (self.order_path(id), self.path.join(format!("{id}.order.new")));
         fs::remove_file(&fresh).ok();
         let file = new_file(&fresh)?;
-        std::os::unix::fs::FileExt::write_all_at(&file, bytes, 0)?;
-        fs::rename(&fresh, path)?;
+        let written = std::os::unix::fs::FileExt::write_all_at(&file, bytes, 0);
+        written.and_then(|()| fs::rename(&fresh, path)).inspect_err(|_| drop(fs::remove_file(&fresh)))?;
         Ok(file)
     }
 
@@ -236,7 +241,10 @@ impl LogDir {
 }
 
 mod budget;
+mod recovery;
 mod sweep;
+
+pub(super) use recovery::RETRY_AFTER;
 
 fn file_name(id: ProcessId, stream: OutputStream, part: u32) -> String {
     match part {
@@ -247,6 +255,14 @@ fn file_name(id: ProcessId, stream: OutputStream, part: u32) -> String {
 
 fn lock_name(boot: u32) -> String {
     format!("{boot:08x}.lock")
+}
+
+/// Takes the lock that keeps other daemons from our files; the workers of one daemon share it.
+fn share_lock(dir: &Path, boot: u32) -> io::Result<File> {
+    let path = dir.join(lock_name(boot));
+    let lock = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    crate::sys::file::share_lock(&lock)?;
+    Ok(lock)
 }
 
 fn new_file(path: &Path) -> io::Result<File> {

@@ -2,13 +2,14 @@
 //!
 //! It lets a log be read in order after a crash. It is written behind the bytes it speaks of and need not be complete:
 //! what lies past its last run counts as one run of each stream. A single run needs no file, so a command with one short
-//! output has none. It only grows, until a merge makes it shorter and it is written anew.
+//! output has none. It only grows, until a merge makes it shorter and it is written anew; so it is after the disk has refused it.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::time::Instant;
 
-use super::dir::LogDir;
+use super::dir::{LogDir, RETRY_AFTER};
 use super::order::{Order, Run};
 use crate::id::ProcessId;
 
@@ -23,7 +24,9 @@ pub(crate) struct OrderFile {
     epoch: u32,
     /// How many runs stand in the file; the last of them may have grown since.
     written: u64,
-    /// Writing failed or the process is over: the file stays as it is.
+    /// Writing failed: not again before this.
+    retry: Option<Instant>,
+    /// The process is over: the file stays as it is.
     closed: bool,
 }
 
@@ -55,7 +58,10 @@ impl OrderFile {
 
     /// What `order` has that the file has not.
     pub(crate) fn missing(&self, order: &Order) -> Option<Missing> {
-        if self.closed || (self.file.is_none() && order.len() < 2) {
+        if self.closed
+            || self.retry.is_some_and(|at| at > Instant::now())
+            || (self.file.is_none() && order.len() < 2)
+        {
             return None;
         }
         let from = if self.epoch == order.epoch() && self.file.is_some() {
@@ -67,11 +73,17 @@ impl OrderFile {
         Some(Missing { epoch: order.epoch(), from, runs })
     }
 
-    /// Writes them. Failure costs order after a crash, never bytes.
+    /// Writes them. Failure costs order after a crash, never bytes; the whole file is written anew when the disk takes it again.
     pub(crate) fn write(&mut self, dir: &LogDir, id: ProcessId, missing: &Missing) {
-        if let Err(error) = self.try_write(dir, id, missing) {
-            tracing::warn!(process = %id, %error, "the order of the streams is no longer written to disk");
-            self.close();
+        let written = self.try_write(dir, id, missing);
+        if let Err(error) = &written
+            && self.retry.is_none()
+        {
+            tracing::warn!(process = %id, %error, "the order of the streams is not written to disk for now");
+        }
+        self.retry = written.is_err().then(|| Instant::now() + RETRY_AFTER);
+        if written.is_err() {
+            self.file = None;
         }
     }
 

@@ -118,6 +118,15 @@ impl Segment {
         self.is_given_up.load(Ordering::Relaxed)
     }
 
+    /// Whether its file was deleted by somebody else, so that nobody can read it any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        let is_open = match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
+            Handle::Kept(_) => true,
+            Handle::Lent(file) => file.strong_count() > 0,
+        };
+        !is_open && self.path.as_ref().is_some_and(|path| !path.exists())
+    }
+
     /// Says that it is no longer in the account. `remove` must follow.
     pub(crate) fn give_up(&self) {
         self.is_given_up.store(true, Ordering::Relaxed);

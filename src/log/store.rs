@@ -225,9 +225,15 @@ impl Log {
     }
 
     /// Takes a segment out of the account whose file is gone or too short: somebody else has changed it. Readers meet a
-    /// gap.
+    /// gap. Where one file was deleted others may be: they go together, so that it is one gap.
     pub(crate) fn disown(&self, stream: OutputStream, segment: &Arc<Segment>) {
-        let freed = lock(&self.account).stream_mut(stream).give_up_segment(segment);
+        let mut gone: Vec<_> = lock(&self.account).stream(stream).segments().cloned().collect();
+        // Without the lock: it looks at the disk.
+        gone.retain(|other| Arc::ptr_eq(other, segment) || other.is_gone());
+        let mut account = lock(&self.account);
+        let extents = account.stream_mut(stream);
+        let freed: Vec<_> = gone.iter().flat_map(|segment| extents.give_up_segment(segment)).collect();
+        drop(account);
         for extent in freed {
             tracing::warn!(process = %self.id, stream = stream.name(), "output is no longer where it was stored");
             self.dir.sub(extent.len(), extent.segment.is_memory());

@@ -12,19 +12,16 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::OutputStream;
-use super::dir::LogDir;
+use super::dir::{LogDir, RETRY_AFTER};
 use super::keeping::Kept;
 use super::segment::Segment;
 use crate::custody::Deposit;
 use crate::id::ProcessId;
 use crate::sys::file;
 use crate::sys::pipe::{self, Staging, Taken};
-
-/// How long a disk that refused is left alone.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The size of a segment in memory.
 const MEMORY_SEGMENT_BYTES: u64 = 128 * 1024;
@@ -68,6 +65,8 @@ pub(crate) struct Writer {
     turn_bytes: usize,
     /// How often in a row the pipe ran dry after little.
     calm_turns: u32,
+    /// The disk has refused, and taken nothing since.
+    is_refused: bool,
 }
 
 #[derive(Debug)]
@@ -94,6 +93,7 @@ impl Writer {
             staging: None,
             turn_bytes: 0,
             calm_turns: 0,
+            is_refused: false,
         }
     }
 
@@ -229,8 +229,7 @@ impl Writer {
                     let segment = segment.clone();
                     match Self::splice(&segment, from, self.end, room) {
                         Ok(Taken::Bytes(n)) => {
-                            self.end += n as u64;
-                            put(Piece::Stored { segment, end: self.end });
+                            self.stored(dir, segment, n, put);
                             return Ok(Taken::Bytes(n));
                         }
                         Ok(taken) => return Ok(taken),
@@ -257,7 +256,8 @@ impl Writer {
     /// The best place for the next byte.
     fn next_place(&mut self, dir: &LogDir, now: Instant) -> Target {
         match &self.target {
-            Target::Memory(_, retry) if *retry > now => self.open_memory(dir, now),
+            // The disk is asked again at its time, however much is written until then.
+            Target::Memory(_, retry) if *retry > now => self.open_memory(dir, *retry),
             _ => self.open(dir, now),
         }
     }
@@ -306,8 +306,7 @@ impl Writer {
                     match file.and_then(|f| write_some(&f, &bytes[..fitting], self.end - segment.base())) {
                         Ok(n) => {
                             bytes = &bytes[n..];
-                            self.end += n as u64;
-                            put(Piece::Stored { segment, end: self.end });
+                            self.stored(dir, segment, n, put);
                         }
                         Err(_) if segment.is_given_up() => {}
                         Err(error) => self.step_down(dir, &error),
@@ -335,32 +334,34 @@ impl Writer {
             Err(error) => {
                 // A disk that still refuses leaves the memory in use as it is.
                 if let Target::Memory(segment, _) = &self.target {
+                    dir.refused(&error);
                     return Target::Memory(segment.clone(), now + RETRY_AFTER);
                 }
-                self.report(&error);
-                self.open_memory(dir, now)
+                self.refuse(dir, &error);
+                self.open_memory(dir, now + RETRY_AFTER)
             }
         }
     }
 
-    fn open_memory(&mut self, dir: &LogDir, now: Instant) -> Target {
+    /// A place in memory until the disk is asked again at `retry`.
+    fn open_memory(&mut self, dir: &LogDir, retry: Instant) -> Target {
         // The numbers of the two streams are told apart.
         let number = self.memories * 2 + self.stream as u32;
         match dir.create_in_memory(self.id, self.stream, number, self.end) {
             Ok(segment) => {
                 self.memories += 1;
-                Target::Memory(segment, now + RETRY_AFTER)
+                Target::Memory(segment, retry)
             }
             Err(error) => {
                 self.report(&error);
-                Target::Nowhere(now + RETRY_AFTER)
+                Target::Nowhere(retry)
             }
         }
     }
 
     /// What to do when the present target refuses bytes.
     fn step_down(&mut self, dir: &LogDir, error: &io::Error) {
-        self.report(error);
+        self.refuse(dir, error);
         let now = Instant::now();
         self.target = match &self.target {
             Target::Disk(segment) => {
@@ -368,10 +369,26 @@ impl Writer {
                 if segment.base() == self.end {
                     segment.remove();
                 }
-                self.open_memory(dir, now)
+                self.open_memory(dir, now + RETRY_AFTER)
             }
             _ => Target::Nowhere(now + RETRY_AFTER),
         };
+    }
+
+    /// The next `n` bytes stand in a segment.
+    fn stored(&mut self, dir: &LogDir, segment: Arc<Segment>, n: usize, put: &mut dyn FnMut(Piece)) {
+        if self.is_refused && !segment.is_memory() {
+            self.is_refused = false;
+            dir.took();
+        }
+        self.end += n as u64;
+        put(Piece::Stored { segment, end: self.end });
+    }
+
+    fn refuse(&mut self, dir: &LogDir, error: &io::Error) {
+        self.is_refused = true;
+        dir.refused(error);
+        self.report(error);
     }
 
     fn report(&self, error: &io::Error) {

@@ -87,7 +87,7 @@ impl Supervisor {
         }
         let group = control_group(id, &spec)?;
         let intent = Intent::note(self, id, &spec);
-        let spawned = spawn(&spec, &self.place(id, 0, group.as_deref()))?;
+        let spawned = self.spawn(&spec, &self.place(id, 0, group.as_deref()))?;
         let log = Log::new(&self.logs, id, spec.name.clone());
         let (run, intake) = self.split(spawned, &log, 0)?;
         let first_byte = Attachment::new(log.clone(), Offsets::default(), true);
@@ -106,6 +106,14 @@ impl Supervisor {
         }
         self.arm(&process);
         Ok(Started { process, first_byte })
+    }
+
+    fn spawn(&self, spec: &ProcessSpec, place: &Place<'_>) -> Result<Spawned> {
+        if long_command::is_long(&spec.command) {
+            // It goes into the log folder, which somebody may have deleted. What cannot be helped is told by the start.
+            self.logs.restore().ok();
+        }
+        spawn(spec, place)
     }
 
     /// Asks a process to end. The answer says whether there was anything to do; the end itself is seen later.
@@ -313,7 +321,8 @@ impl Supervisor {
     fn restart_blocking(self: &Arc<Self>, process: &Arc<Process>) {
         let run = process.state().run + 1;
         let place = self.place(process.id, run, process.group.get().map(Arc::as_ref));
-        let started = spawn(&process.spec, &place).and_then(|spawned| self.split(spawned, &process.log, run));
+        let started =
+            self.spawn(&process.spec, &place).and_then(|spawned| self.split(spawned, &process.log, run));
         let result = started.and_then(|(run, new)| {
             if process.record_restart(run) {
                 self.watch(process, new)

@@ -35,7 +35,7 @@ pub(crate) struct WelcomeResponse {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct HealthResponse {
-    /// `ok`, or `degraded`: everything is answered, but commands would not survive the end of the process that answers.
+    /// `ok`, or `degraded`: something is wrong, and the daemon goes on.
     #[schema(examples("ok"))]
     pub(crate) status: &'static str,
     /// The version of boxd.
@@ -64,6 +64,9 @@ pub(crate) struct HealthResponse {
     pub(crate) started_at: String,
     /// What became of the last upgrade.
     pub(crate) last_upgrade: UpgradeState,
+    /// What is wrong; only there when the status is `degraded`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) degraded: Vec<String>,
 }
 
 /// What to replace the daemon by.

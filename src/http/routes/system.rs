@@ -27,12 +27,13 @@ pub(crate) async fn welcome(_request: Request<Context>) -> Result<Response, Refu
 
 /// Says how the daemon is.
 #[utoipa::path(get, path = "/health", operation_id = "getHealth", tag = "system", responses(
-    (status = 200, description = "The daemon answers.", body = HealthResponse),
+    (status = 200, description = "The daemon answers. Also when it is degraded, that is, when something is wrong and it goes on.", body = HealthResponse),
 ))]
 pub(crate) async fn health(request: Request<Context>) -> Result<Response, Refusal> {
     let (uptime, started_ms) = request.state().sandbox.uptime();
+    let degraded = request.state().sandbox.degradation();
     let health = HealthResponse {
-        status: if request.state().sandbox.custody().is_well() { "ok" } else { "degraded" },
+        status: if degraded.is_empty() { "ok" } else { "degraded" },
         version: env!("CARGO_PKG_VERSION"),
         git_commit: option_env!("BOXD_GIT_COMMIT").unwrap_or("unknown"),
         build_time: option_env!("BOXD_BUILD_TIME").unwrap_or("unknown"),
@@ -44,6 +45,7 @@ pub(crate) async fn health(request: Request<Context>) -> Result<Response, Refusa
         upgrade_count: request.state().upgrader.count,
         started_at: rfc3339(started_ms),
         last_upgrade: last_upgrade(request.state().upgrader.status()),
+        degraded,
     };
     respond::json(200, JsonBody::value(&health)).await
 }
