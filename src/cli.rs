@@ -3,6 +3,7 @@
 //! Each setting has a flag and a variable `BOXD_…`; where the known server has a variable for it, that one counts too, after
 //! ours. The known server's own command line (no subcommand, `-port N`) is understood as well.
 
+mod host;
 mod serve_args;
 mod units;
 

@@ -114,6 +114,17 @@ pub struct Streams {
     pub response_bytes_max: u64,
 }
 
+/// How much may be open at one time. What comes beyond it is asked to try again.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Processes that run, pauses between two runs included.
+    pub processes_max: usize,
+    /// Streams that are followed.
+    pub followers_max: usize,
+    /// Connections that may have any request; a few more are served one short request each.
+    pub connections_max: usize,
+}
+
 /// What is kept of output and of finished processes.
 #[derive(Debug, Clone)]
 pub struct Retention {
@@ -139,6 +150,8 @@ pub struct Config {
     pub access: Access,
     /// Limits of requests.
     pub limits: RequestLimits,
+    /// How much may be open at one time.
+    pub bounds: Bounds,
     /// Answers about logs and streams.
     pub streams: Streams,
     /// What is kept.

@@ -67,6 +67,12 @@ pub(crate) enum Error {
         /// What is missing.
         why: String,
     },
+    /// As many processes run as may.
+    #[error("too many running processes (the bound is {max}); try again when one has ended")]
+    TooManyProcesses {
+        /// The bound.
+        max: usize,
+    },
     /// The daemon has too few descriptors left for one more process.
     #[error("too many open files for another process; try again when some have ended")]
     Descriptors,

@@ -25,6 +25,7 @@ mod request_log;
 mod respond;
 mod route_table;
 mod routes;
+mod seats;
 mod server;
 mod stream_answer;
 mod target;
@@ -32,7 +33,7 @@ mod view;
 mod wire;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use tide::http::Method;
 
@@ -124,6 +125,8 @@ fn context(
         server_timing: config.server_timing,
         routes,
         bodies: AtomicU64::new(0),
+        followers_max: config.bounds.followers_max,
+        followers: AtomicUsize::new(0),
         shutdown,
     })
 }
@@ -137,5 +140,5 @@ pub(crate) fn server(
     shutdown: Arc<Shutdown>,
 ) -> Server {
     let application = application(config, sandbox, (upgrader, runtime.clone()), shutdown.clone());
-    Server::new(application, &config.limits, runtime, shutdown)
+    Server::new(application, &config.limits, config.bounds.connections_max, runtime, shutdown)
 }

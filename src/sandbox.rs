@@ -53,11 +53,14 @@ impl Sandbox {
         let age = config.retention.finished_age;
         let logs = LogDir::open(&config.log_dir, ids.boot(), limits, age, custody.clone())?;
         let pump = Pump::start(config.pump_threads, Box::new(runtime.clone()))?;
-        let table = ProcessTable::new(Memory {
-            count_max: config.retention.finished_max,
-            age: config.retention.finished_age,
-            bytes_max: FINISHED_REQUEST_BYTES_MAX,
-        });
+        let table = ProcessTable::new(
+            Memory {
+                count_max: config.retention.finished_max,
+                age: config.retention.finished_age,
+                bytes_max: FINISHED_REQUEST_BYTES_MAX,
+            },
+            config.bounds.processes_max,
+        );
         let shell = Shell::find(config.shell.clone(), config.shell_args.clone(), std::env::var_os("PATH"));
         let supervisor = Arc::new(Supervisor {
             ids,

@@ -9,9 +9,11 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
+use super::host;
 use super::units::{duration, positive_duration};
 use crate::config::{
-    Access, Config, Listen, LogFormat, Processes, RequestLimits, Retention, Secret, StreamDialect, Streams,
+    Access, Bounds, Config, Listen, LogFormat, Processes, RequestLimits, Retention, Secret, StreamDialect,
+    Streams,
 };
 use crate::user;
 
@@ -124,6 +126,18 @@ pub(super) struct ServeArgs {
     )]
     shell_args: Option<String>,
 
+    /// Processes that run at one time [default: 4096, or half of what the host allows]
+    #[arg(long, env = "BOXD_MAX_PROCESSES", value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits")]
+    max_processes: Option<u32>,
+
+    /// Streams that are followed at one time [default: half of --max-connections]
+    #[arg(long, env = "BOXD_MAX_FOLLOWERS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits")]
+    max_followers: Option<u32>,
+
+    /// Connections at one time; 32 more are served one short request each [default: 8192, or half of the descriptors]
+    #[arg(long, env = "BOXD_MAX_CONNECTIONS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits")]
+    max_connections: Option<u32>,
+
     /// Bytes of the body of a process request
     #[arg(long, env = "BOXD_MAX_PROCESS_BODY_BYTES", value_name = "N", default_value_t = 16 << 20, help_heading = "Limits")]
     max_process_body_bytes: u64,
@@ -211,6 +225,7 @@ impl ServeArgs {
             finished_age: self.finished_age,
         };
         let streams = self.streams(&known)?;
+        let bounds = self.bounds();
         let limits = RequestLimits {
             process_body_bytes_max: self.max_process_body_bytes,
             stdin_body_bytes_max: self.max_stdin_body_bytes,
@@ -228,6 +243,7 @@ impl ServeArgs {
                 cors_allow_origins: self.cors_allow_origin,
             },
             limits,
+            bounds,
             streams,
             retention,
             log_dir: self
@@ -247,6 +263,16 @@ impl ServeArgs {
             processes: if self.no_keeper { Processes::One } else { Processes::KeeperAndWorker },
             log_format: self.log_format,
         })
+    }
+
+    fn bounds(&self) -> Bounds {
+        let set = |flag: Option<u32>| flag.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        let connections_max = set(self.max_connections).unwrap_or_else(host::connections_max);
+        Bounds {
+            processes_max: set(self.max_processes).unwrap_or_else(host::processes_max),
+            followers_max: set(self.max_followers).unwrap_or(connections_max.div_ceil(2)),
+            connections_max,
+        }
     }
 
     fn streams(&self, known: &Known<'_>) -> Result<Streams, String> {

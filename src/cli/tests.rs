@@ -74,6 +74,18 @@ fn one_interval_shortens_every_heartbeat() {
 }
 
 #[test]
+fn followers_get_half_of_the_connections_unless_they_are_counted() {
+    let bounds = |args: &[&str]| config(args, &[]).bounds;
+    let half = bounds(&["--max-connections", "7"]);
+    assert_eq!((half.connections_max, half.followers_max), (7, 4));
+    let set = bounds(&["--max-followers=3", "--max-connections=100", "--max-processes=5"]);
+    assert_eq!((set.connections_max, set.followers_max, set.processes_max), (100, 3, 5));
+    for flag in ["--max-processes=0", "--max-followers=0", "--max-connections=0", "--max-connections=-1"] {
+        assert!(run(&["serve", flag], &[]).is_err(), "{flag}");
+    }
+}
+
+#[test]
 fn a_token_is_read_and_never_printed() {
     let c = config(&[], &[("BOXD_AUTH_TOKEN", "s3cret")]);
     assert_eq!(c.access.token.as_ref().map(crate::config::Secret::expose), Some("s3cret"));

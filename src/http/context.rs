@@ -1,11 +1,12 @@
 //! `Context`: what every endpoint can reach, and `Client`: what is known of the connection a request came on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use event_listener::{Event, EventListener};
 
 use super::presence::Presence;
+use super::refusal::Refusal;
 use super::route_table::RouteTable;
 use crate::config::{Access, RequestLimits, Streams};
 use crate::runtime::Runtime;
@@ -42,6 +43,10 @@ pub(crate) struct Shared {
     pub(crate) routes: RouteTable,
     /// Bytes of request bodies held now.
     pub(crate) bodies: AtomicU64,
+    /// Streams that may be followed at one time.
+    pub(crate) followers_max: usize,
+    /// Streams that are followed now.
+    pub(crate) followers: AtomicUsize,
     /// Fires when the daemon begins to go away.
     pub(crate) shutdown: Arc<Shutdown>,
 }
@@ -88,11 +93,39 @@ impl Drop for BodyRoom {
     }
 }
 
+/// A place among those who follow a stream, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct FollowerRoom {
+    context: Context,
+}
+
+impl FollowerRoom {
+    /// Takes a place, or refuses it.
+    pub(crate) fn take(context: &Context) -> Result<Self, Refusal> {
+        // Counted first, and given back by the drop: two that come at once cannot both have the last place.
+        let room = Self { context: context.clone() };
+        let before = context.followers.fetch_add(1, Ordering::Relaxed);
+        if before < context.followers_max {
+            Ok(room)
+        } else {
+            Err(Refusal::TooManyFollowers(context.followers_max))
+        }
+    }
+}
+
+impl Drop for FollowerRoom {
+    fn drop(&mut self) {
+        self.context.followers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The connection that a request came on.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     /// Whether the listener is bound to a loopback address.
     pub(crate) on_loopback: bool,
+    /// It came when all seats were taken: what would have to wait is refused.
+    pub(crate) is_standing: bool,
     /// What the connection is doing.
     pub(crate) presence: Arc<Presence>,
 }

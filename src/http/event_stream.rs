@@ -18,7 +18,7 @@ use async_io::Timer;
 use event_listener::EventListener;
 use futures_lite::{FutureExt, Stream};
 
-use super::context::Shutdown;
+use super::context::{FollowerRoom, Shutdown};
 use super::dialect::{Dialect, Opening, Output, Restart};
 use super::json_body::JsonBody;
 use super::piece::{Piece, first_piece};
@@ -53,6 +53,8 @@ pub(crate) struct Parts {
     pub(crate) inline_bytes_max: u64,
     /// What must not fail beside the process: the wait for its ports.
     pub(crate) condition: Option<Condition>,
+    /// Its place among the streams that are followed; it goes with the stream.
+    pub(crate) _room: FollowerRoom,
     /// Fires when the daemon is going away.
     pub(crate) shutdown: Arc<Shutdown>,
 }

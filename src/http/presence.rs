@@ -14,6 +14,12 @@ use std::time::{Duration, Instant};
 /// The least time between two looks at a connection that is at work.
 const LOOK_AGAIN_MIN: Duration = Duration::from_millis(10);
 
+/// How long a client that has just come is not taken for one that wants nothing.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+
+/// How long a connection may take that is to be over soon.
+const SHORT: Duration = Duration::from_secs(2);
+
 /// Shared by the socket, the connection's task and the requests on it.
 #[derive(Debug)]
 pub(crate) struct Presence {
@@ -30,6 +36,8 @@ struct Inner {
     is_watched: bool,
     /// The reader that was not told of the end of input.
     waiting: Option<Waker>,
+    /// A request was answered.
+    has_served: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,11 +65,26 @@ pub(crate) struct Patience {
     pub(crate) idle: Duration,
 }
 
+impl Patience {
+    /// Of a connection that is to be over soon.
+    pub(crate) fn short(self) -> Self {
+        Self { head: self.head.min(SHORT), idle: self.idle.min(SHORT) }
+    }
+}
+
 impl Presence {
     /// A connection that was opened now.
     pub(crate) fn new() -> Self {
         let phase = Phase::Idle { since: Instant::now() };
-        Self { inner: Mutex::new(Inner { phase, owes_answer: false, is_watched: false, waiting: None }) }
+        Self {
+            inner: Mutex::new(Inner {
+                phase,
+                owes_answer: false,
+                is_watched: false,
+                waiting: None,
+                has_served: false,
+            }),
+        }
     }
 
     /// Bytes came in.
@@ -118,6 +141,7 @@ impl Presence {
         let mut inner = self.lock();
         if let Phase::Busy { is_answered: true } = inner.phase {
             inner.phase = Phase::Idle { since: Instant::now() };
+            inner.has_served = true;
         }
     }
 
@@ -129,6 +153,15 @@ impl Presence {
     /// Whether the head of a request is on its way.
     pub(crate) fn is_in_head(&self) -> bool {
         matches!(self.lock().phase, Phase::Head { .. })
+    }
+
+    /// Since when there has been no request, nor the beginning of one. A client that has just come is about to send its first.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let inner = self.lock();
+        match inner.phase {
+            Phase::Idle { since } => (inner.has_served || since.elapsed() >= FIRST_REQUEST).then_some(since),
+            Phase::Head { .. } | Phase::Busy { .. } => None,
+        }
     }
 
     /// What has taken too long by now, or when to look again.

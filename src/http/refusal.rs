@@ -27,6 +27,10 @@ pub(crate) enum Refusal {
     BodyTooLarge(u64),
     /// All bodies together are larger than the daemon holds.
     Busy,
+    /// As many streams are followed as may: this many.
+    TooManyFollowers(usize),
+    /// All seats are taken, and the request is one that waits.
+    Standing,
     /// No process of this name or pid, in the words of `GET /process/{id}`.
     NoSuchProcess,
     /// The same in the words of `GET /process/{id}/logs`.
@@ -84,7 +88,7 @@ impl Refusal {
             Self::BodySlow => 408,
             Self::BodyTooLarge(_) => 413,
             Self::Panic => 500,
-            Self::Busy | Self::BodyAtShutdown => 503,
+            Self::Busy | Self::TooManyFollowers(_) | Self::Standing | Self::BodyAtShutdown => 503,
         }
     }
 
@@ -98,6 +102,10 @@ impl Refusal {
             Self::BodyAtShutdown => "the server is shutting down; try again".to_owned(),
             Self::BodyTooLarge(max) => format!("http: request body too large (more than {max} bytes)"),
             Self::Busy => "too many request bodies at once; try again".to_owned(),
+            Self::TooManyFollowers(max) => {
+                format!("too many followed streams (the bound is {max}); try again when one has ended")
+            }
+            Self::Standing => "too many connections for a request that waits; try again".to_owned(),
             Self::NoSuchProcess => "process not found".to_owned(),
             Self::NoSuchPid(id) => format!("process with PID {id} not found"),
             Self::NoSuchIdentifier(id) => format!("process with Identifier {id} not found"),
@@ -147,7 +155,11 @@ fn core_status(error: &Error) -> u16 {
         | Error::PortsTimedOut { .. }
         | Error::PortsNeverOpened { .. } => 422,
         Error::StdinFailed { .. } | Error::LogUnreadable { .. } => 500,
-        Error::Descriptors | Error::StdinStalled | Error::ShuttingDown | Error::HandedOver => 503,
+        Error::TooManyProcesses { .. }
+        | Error::Descriptors
+        | Error::StdinStalled
+        | Error::ShuttingDown
+        | Error::HandedOver => 503,
     }
 }
 

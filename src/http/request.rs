@@ -51,11 +51,21 @@ pub(crate) fn change_made(request: &mut Request<Context>) {
     drop(ext.remove::<Change>());
 }
 
-/// From now on a client that leaves is noticed, and the request dropped.
-pub(crate) fn watch_client(request: &Request<Context>) {
+/// Refuses a request that would wait, or stream, on a connection that is to be over soon.
+pub(crate) fn may_wait(request: &Request<Context>) -> Result<(), Refusal> {
+    match request.ext::<Client>() {
+        Some(client) if client.is_standing => Err(Refusal::Standing),
+        _ => Ok(()),
+    }
+}
+
+/// The request waits from now on, if it may: a client that leaves is noticed, and the request dropped.
+pub(crate) fn watch_client(request: &Request<Context>) -> Result<(), Refusal> {
+    may_wait(request)?;
     if let Some(client) = request.ext::<Client>() {
         client.presence.watch();
     }
+    Ok(())
 }
 
 /// A whole request body and the room it takes.

@@ -9,12 +9,10 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
 use async_io::{Async, Timer};
-use event_listener::Event;
 use futures_lite::FutureExt;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -24,6 +22,7 @@ use super::io::Io;
 use super::presence::{Overdue, Patience, Presence};
 use super::read_ahead::ReadAhead;
 use super::refusal::raw_answer;
+use super::seats::{Seat, Seats};
 use super::wire::Application;
 use crate::config::RequestLimits;
 use crate::custody::Custody;
@@ -71,7 +70,7 @@ pub(crate) struct Server {
     /// Begins when another worker takes over.
     retirement: Arc<context::Shutdown>,
     custody: Custody,
-    open: Arc<Open>,
+    seats: Arc<Seats>,
 }
 
 /// How a connection came to its end here.
@@ -79,33 +78,10 @@ pub(crate) struct Server {
 enum Ending {
     /// It is over.
     Closed,
+    /// It waits for a request, and another connection needs its place.
+    GivesWay,
     /// It waits for a request, and is to be passed to the next worker.
     Passed,
-}
-
-/// The connections that are open.
-#[derive(Debug, Default)]
-struct Open {
-    count: AtomicUsize,
-    /// One has closed.
-    closed: Event,
-}
-
-/// One open connection.
-struct Counted(Arc<Open>);
-
-impl Counted {
-    fn new(open: &Arc<Open>) -> Self {
-        open.count.fetch_add(1, Ordering::SeqCst);
-        Self(open.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.count.fetch_sub(1, Ordering::SeqCst);
-        self.0.closed.notify(usize::MAX);
-    }
 }
 
 impl Server {
@@ -113,6 +89,7 @@ impl Server {
     pub(crate) fn new(
         application: Application,
         limits: &RequestLimits,
+        connections_max: usize,
         runtime: Runtime,
         shutdown: Arc<context::Shutdown>,
     ) -> Self {
@@ -125,7 +102,7 @@ impl Server {
             shutdown,
             retirement: Arc::default(),
             custody,
-            open: Arc::default(),
+            seats: Seats::new(connections_max),
         }
     }
 
@@ -147,7 +124,7 @@ impl Server {
     /// Serves a connection that an earlier worker accepted, and has read something of.
     pub(crate) fn take_over(&self, socket: TcpStream, on_loopback: bool, read: Vec<u8>) {
         match Async::new(socket) {
-            Ok(socket) => self.runtime.spawn(self.clone().serve(socket, on_loopback, read)).detach(),
+            Ok(socket) => self.begin(socket, on_loopback, read),
             Err(error) => tracing::warn!(%error, "a connection could not be taken over"),
         }
     }
@@ -157,10 +134,10 @@ impl Server {
         let on_loopback = listener.address.ip().is_loopback();
         let accept = async {
             loop {
+                self.seats.room().await;
                 match listener.socket.accept().await {
                     Ok((socket, _)) => {
-                        // Detached: it ends with the connection.
-                        self.runtime.spawn(self.clone().serve(socket, on_loopback, Vec::new())).detach();
+                        self.begin(socket, on_loopback, Vec::new());
                     }
                     Err(error) => self.after_refusal(&error).await,
                 }
@@ -180,7 +157,7 @@ impl Server {
     pub(crate) async fn drained(&self, timeout: Duration) -> usize {
         let all_closed = async {
             loop {
-                let closed = self.open.closed.listen();
+                let closed = self.seats.closed();
                 if self.open_connections() == 0 {
                     return;
                 }
@@ -196,7 +173,7 @@ impl Server {
 
     /// How many connections are open.
     pub(crate) fn open_connections(&self) -> usize {
-        self.open.count.load(Ordering::SeqCst)
+        self.seats.open()
     }
 
     /// A connection that was gone before it was accepted is no reason to wait; running out of descriptors is.
@@ -208,15 +185,38 @@ impl Server {
         let pause = async {
             Timer::after(ACCEPT_AFTER).await;
         };
-        self.open.closed.listen().or(pause).await;
+        self.seats.closed().or(pause).await;
     }
 
-    async fn serve(self, socket: Async<TcpStream>, on_loopback: bool, read: Vec<u8>) {
-        let _counted = Counted::new(&self.open);
-        let socket = Arc::new(socket);
+    /// Serves a connection, which counts from now on.
+    fn begin(&self, socket: Async<TcpStream>, on_loopback: bool, read: Vec<u8>) {
         let presence = Arc::new(Presence::new());
+        let mut seat = self.seats.enter(presence.clone());
+        let this = self.clone();
+        let serve = async move {
+            seat.settle().await;
+            let client = Client { on_loopback, is_standing: seat.is_standing, presence };
+            this.serve(socket, seat, client, read).await;
+        };
+        // Detached: it ends with the connection.
+        self.runtime.spawn(serve).detach();
+    }
+
+    /// Gives a connection that waits for a request to the next worker, with what was read of that request.
+    fn pass_on(&self, socket: &Async<TcpStream>, on_loopback: bool, read: &[u8]) {
+        if let Err(error) = self.custody.pass_connection(socket.as_fd(), on_loopback, read) {
+            tracing::warn!(%error, "a connection could not be passed on");
+        }
+    }
+
+    fn patience_with(&self, seat: &Seat) -> Patience {
+        if seat.is_standing { self.patience.short() } else { self.patience }
+    }
+
+    async fn serve(self, socket: Async<TcpStream>, seat: Seat, client: Client, read: Vec<u8>) {
+        let socket = Arc::new(socket);
+        let (presence, on_loopback) = (client.presence.clone(), client.on_loopback);
         let ahead = Arc::new(ReadAhead::holding(read));
-        let client = Client { on_loopback, presence: presence.clone() };
         let application = self.application.clone();
         let service = service_fn(move |request| {
             // Here and not in the future, which hyper polls only after it has read on.
@@ -228,10 +228,12 @@ impl Server {
             .max_buf_size(HEAD_BYTES_MAX)
             .max_header_size(HEAD_BYTES_MAX)
             .max_headers(HEADERS_MAX)
+            .keep_alive(!seat.is_standing)
             .serve_connection(Io::new(socket.clone(), presence.clone(), ahead.clone()), service);
         let mut stop = Some(self.shutdown.listen());
         let mut retire = Some(self.retirement.listen());
-        let mut clock = Clock::new(self.patience);
+        let mut clock = Clock::new(self.patience_with(&seat));
+        let mut asked = seat.asked();
         let ending = poll_fn(|cx| {
             if stop.as_mut().is_some_and(|stop| stop.poll(cx).is_ready()) {
                 stop = None;
@@ -252,6 +254,9 @@ impl Server {
                 || (presence.is_watched() && ahead.finds_end(cx, &socket))
             {
                 return Poll::Ready(Ending::Closed);
+            }
+            if seat.gives_way(cx, &mut asked) {
+                return Poll::Ready(Ending::GivesWay);
             }
             if stop.is_none() && presence.is_between_requests() {
                 // No request has begun: a head that is half there is not waited for.
@@ -274,12 +279,11 @@ impl Server {
         if ending == Ending::Passed {
             // What hyper has read of the next request comes first, then what was read ahead of hyper.
             let read = [&connection.into_parts().read_buf[..], &ahead.take(usize::MAX)].concat();
-            if let Err(error) = self.custody.pass_connection(socket.as_fd(), on_loopback, &read) {
-                tracing::warn!(%error, "a connection could not be passed on");
-            }
+            self.pass_on(&socket, on_loopback, &read);
             return;
         }
-        if stop.is_some() {
+        // Who gives way has its last answer already, and its place is needed.
+        if stop.is_some() && ending != Ending::GivesWay {
             linger(&socket).await;
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tide::{Request, Response};
 
-use super::context::Context;
+use super::context::{Context, FollowerRoom};
 use super::dialect::{Dialect, Ndjson, NdjsonKind, Sse, Text};
 use super::event_stream::{Condition, EventStream, Parts};
 use super::negotiate::{LogForm, StartForm};
@@ -31,11 +31,13 @@ pub(crate) struct Streamed {
     pub(crate) heartbeat: Duration,
     /// What must not fail beside the process.
     pub(crate) condition: Option<Condition>,
+    /// Its place among the streams that are followed.
+    pub(crate) room: FollowerRoom,
 }
 
 /// The answer. Its head is sent at once, its body as the client takes it.
 pub(crate) fn answer(context: &Context, streamed: Streamed) -> Response {
-    let Streamed { process, from, dialect, heartbeat, condition } = streamed;
+    let Streamed { process, from, dialect, heartbeat, condition, room } = streamed;
     let content_type = dialect.content_type();
     let parts = Parts {
         follower: Follower::attach(process.log.clone(), from),
@@ -44,6 +46,7 @@ pub(crate) fn answer(context: &Context, streamed: Streamed) -> Response {
         heartbeat,
         inline_bytes_max: context.streams.inline_bytes_max,
         condition,
+        _room: room,
         shutdown: context.shutdown.clone(),
     };
     let mut response = respond::pulled(content_type, EventStream::new(parts));

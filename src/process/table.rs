@@ -29,6 +29,8 @@ pub(crate) struct Memory {
 #[derive(Debug)]
 pub(crate) struct ProcessTable {
     memory: Memory,
+    /// Processes that may run at one time.
+    running_max: usize,
     /// Held for a few lines at a time.
     entries: Mutex<Entries>,
     /// A process has finished.
@@ -57,14 +59,17 @@ pub(crate) struct Reservation {
 
 impl ProcessTable {
     /// An empty table.
-    pub(crate) fn new(memory: Memory) -> Arc<Self> {
-        Arc::new(Self { memory, entries: Mutex::default(), finished: Event::new() })
+    pub(crate) fn new(memory: Memory, running_max: usize) -> Arc<Self> {
+        Arc::new(Self { memory, running_max, entries: Mutex::default(), finished: Event::new() })
     }
 
-    /// Takes a name while its command is being started.
+    /// Takes a name while its command is being started, and a place among those that run.
     pub(crate) fn reserve(self: &Arc<Self>, name: &str) -> Result<Reservation> {
         let mut entries = self.lock();
         let running = entries.named(name).is_some_and(|p| !p.state().is_over());
+        if !running && !entries.reserved.contains(name) && !entries.has_room(self.running_max) {
+            return Err(Error::TooManyProcesses { max: self.running_max });
+        }
         if running || !entries.reserved.insert(name.to_owned()) {
             return Err(Error::NameInUse { name: name.to_owned() });
         }
@@ -146,6 +151,18 @@ impl ProcessTable {
 impl Entries {
     fn named(&self, name: &str) -> Option<&Arc<Process>> {
         self.by_id.get(self.by_name.get(name)?)
+    }
+
+    /// Whether one more may run.
+    fn has_room(&self, running_max: usize) -> bool {
+        let starting = self.reserved.len();
+        let at_most = self.by_id.len().saturating_sub(self.finished.len()) + starting;
+        if at_most < running_max {
+            return true;
+        }
+        // One that is over counts as finished a moment later, and a client that has seen its end may start the next.
+        let running = self.by_id.values().filter(|process| !process.state().is_over()).count();
+        running + starting < running_max
     }
 
     fn forget(&mut self, id: ProcessId) -> Option<Arc<Process>> {

@@ -31,6 +31,10 @@ impl Engine {
     }
 
     fn with_memory(memory: Memory) -> Self {
+        Self::with_bounds(memory, usize::MAX)
+    }
+
+    fn with_bounds(memory: Memory, running_max: usize) -> Self {
         let folder = std::env::temp_dir().join(format!("boxd-engine-{:016x}", fastrand::u64(..)));
         let ids = IdSource::new();
         let limits =
@@ -39,7 +43,7 @@ impl Engine {
         let runtime = Runtime::start(1).unwrap();
         let supervisor = Arc::new(Supervisor {
             ids,
-            table: ProcessTable::new(memory),
+            table: ProcessTable::new(memory, running_max),
             pump: Pump::start(1, Box::new(runtime.clone())).unwrap(),
             logs,
             shell: Shell::find("sh".into(), vec!["-c".to_owned()], std::env::var_os("PATH")),
@@ -141,6 +145,27 @@ fn gone(pid: &str) -> bool {
         std::thread::yield_now();
     }
     true
+}
+
+#[test]
+fn a_process_that_is_over_makes_room_for_the_next_at_once() {
+    let memory = Memory { count_max: 100, age: Duration::MAX, bytes_max: usize::MAX };
+    let engine = Engine::with_bounds(memory, 1);
+    for _ in 0..50 {
+        // Started as soon as the end of the one before can be seen.
+        engine.run("true");
+    }
+    let process = engine.start(spec("sleep 600")).unwrap();
+    let refused = engine.start(spec("true")).unwrap_err();
+    assert!(matches!(refused, Error::TooManyProcesses { max: 1 }), "{refused}");
+    let taken = ProcessSpec { name: process.spec.name.clone(), ..spec("true") };
+    assert!(
+        matches!(engine.start(taken).unwrap_err(), Error::NameInUse { .. }),
+        "what is wrong whatever else ends"
+    );
+    engine.end(&process, EndRequest::KILL);
+    within(process.over());
+    engine.run("true");
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub(crate) async fn get(request: Request<Context>) -> Result<Response, Refusal> 
 pub(crate) async fn wait(request: Request<Context>) -> Result<Response, Refusal> {
     let timeout = timeout(request::target(&request).parameter("timeout"))?;
     let process = find(&request)?;
-    request::watch_client(&request);
+    request::watch_client(&request)?;
     let context = request.state();
     let over = async {
         process.over().await;

@@ -2,7 +2,7 @@
 
 use tide::{Request, Response};
 
-use crate::http::context::Context;
+use crate::http::context::{Context, FollowerRoom};
 use crate::http::json_body::JsonBody;
 use crate::http::negotiate::log_form;
 use crate::http::refusal::Refusal;
@@ -42,6 +42,7 @@ pub(crate) async fn get(request: Request<Context>) -> Result<Response, Refusal> 
         (status = 204, description = "The cursor stands behind the terminal event: nothing follows."),
         (status = 400, description = "The cursor is not one of this process.", body = crate::wire::system::ErrorResponse),
         (status = 404, description = "No such process.", body = crate::wire::system::ErrorResponse),
+        (status = 503, description = "As many streams are followed, or connections open, as may be.", body = crate::wire::system::ErrorResponse),
 ))]
 pub(crate) async fn stream(request: Request<Context>) -> Result<Response, Refusal> {
     let context = request.state();
@@ -61,8 +62,9 @@ pub(crate) async fn stream(request: Request<Context>) -> Result<Response, Refusa
             (process, cursor.position)
         }
     };
-    request::watch_client(&request);
+    request::watch_client(&request)?;
+    let room = FollowerRoom::take(context)?;
     let form = log_form(&request::header_list(&request, "accept"));
     let (dialect, heartbeat) = stream_answer::of_log(context, form, request::is_sdk(&request));
-    Ok(stream_answer::answer(context, Streamed { process, from, dialect, heartbeat, condition: None }))
+    Ok(stream_answer::answer(context, Streamed { process, from, dialect, heartbeat, condition: None, room }))
 }

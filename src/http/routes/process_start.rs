@@ -8,7 +8,7 @@ use futures_lite::FutureExt;
 use tide::{Request, Response};
 
 use crate::error::Error;
-use crate::http::context::Context;
+use crate::http::context::{Context, FollowerRoom};
 use crate::http::event_stream::Condition;
 use crate::http::json_body::JsonBody;
 use crate::http::log_text::Stretch;
@@ -56,13 +56,22 @@ const QUOTED_BYTES: u64 = 2048;
         (status = 400, description = "The body is malformed, a running process has the name, keepAlive is not available, a limit is malformed or impossible, or the cursor is none.", body = crate::wire::system::ErrorResponse),
         (status = 413, description = "The body is too large.", body = crate::wire::system::ErrorResponse),
         (status = 422, description = "The command could not be started, a limit cannot be enforced here, its time was up while it was waited for, or it ended before its ports listened.", body = crate::wire::system::ErrorResponse),
-        (status = 503, description = "Too many request bodies at once, or the daemon is going away.", body = crate::wire::system::ErrorResponse),
+        (status = 503, description = "Too many request bodies, processes, streams or connections at once, or the daemon is going away.", body = crate::wire::system::ErrorResponse),
 ))]
 pub(crate) async fn start(mut request: Request<Context>) -> Result<Response, Refusal> {
     let context = request.state().clone();
     // Read whatever becomes of it: a client that left is noticed only behind the body.
     let body = request::body(&mut request, context.limits.process_body_bytes_max).await?;
     let resumed = stream_answer::cursor(&request)?;
+    let form = form(&request, &context);
+    // Before anything is started: who is refused has started nothing.
+    let room = match form {
+        StartForm::Json => None,
+        StartForm::Sse | StartForm::Ndjson | StartForm::SdkNdjson => {
+            request::may_wait(&request)?;
+            Some(FollowerRoom::take(&context)?)
+        }
+    };
     let (process, first_byte, from, wanted) = if let Some(cursor) = resumed {
         // A client that repeats a start after a cut gets the process it has started.
         let process = stream_answer::resumed(&context, cursor)?;
@@ -75,17 +84,21 @@ pub(crate) async fn start(mut request: Request<Context>) -> Result<Response, Ref
         let asked = ProcessRequest::decode(&body.bytes)?;
         drop(body);
         let wanted = Wanted { ports: ports(&asked.wait_for_ports)?, completion: asked.wait_for_completion };
+        if wanted.waits() {
+            request::may_wait(&request)?;
+        }
         let started = context.sandbox.start(spec(&context, asked)?).await?;
         (started.process, Some(started.first_byte), Position::default(), wanted)
     };
     request::change_made(&mut request);
-    let Some((dialect, heartbeat)) = stream_answer::of_start(&context, form(&request, &context)) else {
+    let (Some((dialect, heartbeat)), Some(room)) = (stream_answer::of_start(&context, form), room) else {
         drop(first_byte);
         return answer_json(&request, &context, &process, wanted).await;
     };
-    request::watch_client(&request);
+    request::watch_client(&request)?;
     let condition = (!wanted.ports.is_empty()).then(|| ports_condition(&process, wanted.ports));
-    let answer = stream_answer::answer(&context, Streamed { process, from, dialect, heartbeat, condition });
+    let streamed = Streamed { process, from, dialect, heartbeat, condition, room };
+    let answer = stream_answer::answer(&context, streamed);
     // The follower is attached now, and spares it itself.
     drop(first_byte);
     Ok(answer)
@@ -95,6 +108,12 @@ pub(crate) async fn start(mut request: Request<Context>) -> Result<Response, Ref
 struct Wanted {
     ports: Vec<u16>,
     completion: bool,
+}
+
+impl Wanted {
+    fn waits(&self) -> bool {
+        self.completion || !self.ports.is_empty()
+    }
 }
 
 fn form(request: &Request<Context>, context: &Context) -> StartForm {
@@ -107,10 +126,10 @@ async fn answer_json(
     process: &Arc<Process>,
     wanted: Wanted,
 ) -> Result<Response, Refusal> {
-    if wanted.ports.is_empty() && !wanted.completion {
+    if !wanted.waits() {
         return respond::json(200, JsonBody::value(&view::process(process))).await;
     }
-    request::watch_client(request);
+    request::watch_client(request)?;
     let waits = async {
         if !wanted.ports.is_empty() {
             until_open(process, wanted.ports).await?;

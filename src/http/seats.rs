@@ -1,0 +1,276 @@
+//! `Seats`: the connections that are open, and how many may be.
+//!
+//! ```text
+//! open < max            a seat
+//! open < max + 32       standing: one short request; what would wait is refused, so that it is over soon
+//! more                  nobody: the kernel's backlog holds who comes
+//! ```
+//! Who comes when all seats are taken gets the seat of the connection that has been without a request for the longest time. Thus
+//! connections that are held for nothing keep nobody out, and where all of them are at work, health checks and stops still get through.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Context;
+use std::time::{Duration, Instant};
+
+use async_io::Timer;
+use event_listener::{Event, EventListener};
+use futures_lite::FutureExt;
+
+use super::presence::Presence;
+
+/// Connections that are served beyond the bound, one short request each.
+const STANDING: usize = 32;
+
+/// How long a connection that was asked to go is waited for. It goes at once, unless a request has just come on it.
+const GOING: Duration = Duration::from_millis(20);
+
+/// When all places are taken and no connection closes, connections that have become idle are looked for this often.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The connections.
+#[derive(Debug)]
+pub(crate) struct Seats {
+    max: usize,
+    next: AtomicU64,
+    /// Held for a few lines, or for one look at each connection.
+    taken: Mutex<BTreeMap<u64, Arc<Occupant>>>,
+    /// One has closed.
+    closed: Event,
+}
+
+#[derive(Debug)]
+struct Occupant {
+    presence: Arc<Presence>,
+    /// It is asked to go.
+    go: Event,
+}
+
+/// The place of one connection, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    seats: Arc<Seats>,
+    number: u64,
+    occupant: Arc<Occupant>,
+    /// It came when all seats were taken: it gets one answer, and none that has to be waited for.
+    pub(crate) is_standing: bool,
+}
+
+/// Where there is room.
+#[derive(Debug, PartialEq, Eq)]
+enum Room {
+    Seat,
+    Standing,
+    None,
+}
+
+impl Room {
+    fn of(open: usize, max: usize) -> Self {
+        if open < max {
+            Self::Seat
+        } else if open < max.saturating_add(STANDING) {
+            Self::Standing
+        } else {
+            Self::None
+        }
+    }
+}
+
+impl Seats {
+    /// No connections, and `max` at most.
+    pub(crate) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self { max, next: AtomicU64::new(0), taken: Mutex::default(), closed: Event::new() })
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Completes when a connection has closed since the call.
+    pub(crate) fn closed(&self) -> EventListener {
+        self.closed.listen()
+    }
+
+    /// Completes when one more connection can be served at all.
+    pub(crate) async fn room(&self) {
+        loop {
+            let closed = self.closed();
+            if Room::of(self.open(), self.max) != Room::None {
+                return;
+            }
+            self.ask_idlest();
+            or_after(closed, LOOK_AGAIN).await;
+        }
+    }
+
+    /// Counts a connection. `settle` says which place it has.
+    pub(crate) fn enter(self: &Arc<Self>, presence: Arc<Presence>) -> Seat {
+        let occupant = Arc::new(Occupant { presence, go: Event::new() });
+        let mut taken = self.lock();
+        // Under the lock, so that the numbers are in the order in which they came.
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        taken.insert(number, occupant.clone());
+        drop(taken);
+        Seat { seats: self.clone(), number, occupant, is_standing: false }
+    }
+
+    /// Asks the connection to go that has been without a request for the longest time; false when all have one.
+    fn ask_idlest(&self) -> bool {
+        let taken = self.lock();
+        let idlest = longest(taken.values().map(|occupant| (occupant.presence.idle_since(), occupant)));
+        let Some(occupant) = idlest.cloned() else { return false };
+        drop(taken);
+        occupant.go.notify(usize::MAX);
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Occupant>>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    /// Finds out which place this is: a seat, if need be that of the connection which has been idle for the longest time.
+    pub(crate) async fn settle(&mut self) {
+        if self.comes_too_late() {
+            let closed = self.seats.closed();
+            if self.seats.ask_idlest() {
+                or_after(closed, GOING).await;
+            }
+            self.is_standing = self.comes_too_late();
+        }
+    }
+
+    /// Whether those that came before have all seats.
+    fn comes_too_late(&self) -> bool {
+        let taken = self.seats.lock();
+        taken.len() > self.seats.max
+            && Room::of(taken.range(..self.number).count(), self.seats.max) != Room::Seat
+    }
+
+    /// Completes when the connection is asked to go since the call.
+    pub(crate) fn asked(&self) -> EventListener {
+        self.occupant.go.listen()
+    }
+
+    /// Whether the connection was asked to go and does. One that has a request by then stays.
+    pub(crate) fn gives_way(&self, cx: &mut Context<'_>, asked: &mut EventListener) -> bool {
+        while Pin::new(&mut *asked).poll(cx).is_ready() {
+            *asked = self.asked();
+            if self.occupant.presence.idle_since().is_some() {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.seats.lock().remove(&self.number);
+        self.seats.closed.notify(usize::MAX);
+    }
+}
+
+/// Of those that have been idle since some time, the one whose time is the earliest.
+fn longest<T>(all: impl Iterator<Item = (Option<Instant>, T)>) -> Option<T> {
+    all.filter_map(|(since, item)| Some((since?, item))).min_by_key(|(since, _)| *since).map(|(_, item)| item)
+}
+
+async fn or_after(event: EventListener, time: Duration) {
+    let time_up = async {
+        Timer::after(time).await;
+    };
+    event.or(time_up).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::future::{block_on, poll_once};
+
+    use super::*;
+
+    #[test]
+    fn there_are_seats_and_then_some_standing_places() {
+        assert_eq!(Room::of(0, 1), Room::Seat);
+        assert_eq!(Room::of(1, 1), Room::Standing);
+        assert_eq!(Room::of(STANDING, 1), Room::Standing);
+        assert_eq!(Room::of(STANDING + 1, 1), Room::None);
+        assert_eq!(Room::of(usize::MAX - 1, usize::MAX), Room::Seat);
+    }
+
+    #[test]
+    fn the_longest_idle_goes_first_and_the_busy_stay() {
+        let at = |seconds| Some(Instant::now() + Duration::from_secs(seconds));
+        assert_eq!(
+            longest([(at(3), "b"), (None, "busy"), (at(1), "a"), (at(2), "c")].into_iter()),
+            Some("a")
+        );
+        assert_eq!(longest([(None, "busy")].into_iter()), None);
+    }
+
+    /// A connection of its own, at its place.
+    fn come(seats: &Arc<Seats>, presence: Presence) -> Seat {
+        let mut seat = seats.enter(Arc::new(presence));
+        block_on(seat.settle());
+        seat
+    }
+
+    fn busy() -> Presence {
+        let presence = Presence::new();
+        presence.begin();
+        presence
+    }
+
+    fn idle() -> Presence {
+        let presence = busy();
+        presence.settle();
+        presence.flushed();
+        presence
+    }
+
+    #[test]
+    fn who_comes_when_all_are_busy_stands_and_room_comes_with_the_end_of_one() {
+        let seats = Seats::new(1);
+        let first = come(&seats, busy());
+        let mut others: Vec<_> = (0..STANDING).map(|_| come(&seats, busy())).collect();
+        assert!(!first.is_standing && others.iter().all(|seat| seat.is_standing));
+        let mut room = Box::pin(seats.room());
+        assert!(block_on(poll_once(&mut room)).is_none(), "nobody else is accepted");
+        others.pop();
+        block_on(room);
+        drop(first);
+        others.clear();
+        assert!(!come(&seats, busy()).is_standing);
+        assert_eq!(seats.open(), 0);
+    }
+
+    #[test]
+    fn those_who_come_at_once_keep_their_order_and_do_not_drive_each_other_out() {
+        let seats = Seats::new(1);
+        let mut both = [seats.enter(Arc::new(Presence::new())), seats.enter(Arc::new(Presence::new()))];
+        let asked = both.each_ref().map(Seat::asked);
+        for seat in &mut both {
+            block_on(seat.settle());
+        }
+        assert_eq!(both.each_ref().map(|seat| seat.is_standing), [false, true]);
+        assert!(asked.into_iter().all(|asked| block_on(poll_once(asked)).is_none()));
+    }
+
+    #[test]
+    fn an_idle_connection_is_asked_to_go_for_a_new_one() {
+        let seats = Seats::new(1);
+        let kept = come(&seats, idle());
+        let goes = kept.asked();
+        let leaves = std::thread::spawn(move || {
+            block_on(goes);
+            drop(kept);
+        });
+        // Whether it is gone in time is the machine's business; that it was asked is not.
+        let _next = come(&seats, Presence::new());
+        leaves.join().unwrap();
+    }
+}
