@@ -35,6 +35,9 @@ pub fn run(config: &Config) -> Result<ExitCode, String> {
             Handover::receive(&packets).map_err(|error| format!("the keeper does not answer: {error}"))?;
         return serve(config, Some(FromKeeper { packets: Arc::new(packets), handover }));
     }
+    if let Some(state) = keeper::renewal::left_behind() {
+        return keeper::go_on(state);
+    }
     if config.processes == Processes::KeeperAndWorker {
         return keeper::run(listen::bind_all(&config.listen)?);
     }

@@ -45,13 +45,14 @@
 mod entry;
 mod hear;
 pub(crate) mod protocol;
+pub(crate) mod renewal;
 mod speak;
 mod worker;
 
 use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -120,10 +121,22 @@ struct Keeper {
     upgrade: Option<Upgrade>,
     upgrades: u32,
     report: Option<Report>,
+    /// The worker is of another program since.
+    is_renewal_due: bool,
     /// How often it was told to go away.
     told_to_end: u32,
     /// A worker has accepted connections: until then a failure to start is the user's to see.
     has_served: bool,
+}
+
+/// Goes on in the place of a keeper of another program, which has left its state behind.
+pub(crate) fn go_on(state: RawFd) -> Result<ExitCode, String> {
+    let keeper = take_signals()
+        .and_then(|signals| Keeper::renewed(state, signals))
+        .map_err(|error| format!("the keeper before cannot be followed: {error}"))?;
+    descriptors::keep_to_ourselves();
+    descriptors::raise_limit();
+    keep(keeper)
 }
 
 /// Keeps a worker until SIGTERM or SIGINT. The listeners are handed to each worker.
@@ -131,15 +144,14 @@ pub(crate) fn run(listeners: Vec<TcpListener>) -> Result<ExitCode, String> {
     let said = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
     descriptors::keep_to_ourselves();
     descriptors::raise_limit();
-    let signals = SignalFd::new(&[signals::TERM, signals::INT, signals::HUP, signals::CHLD])
-        .map_err(said("signals cannot be handled"))?;
+    let signals = take_signals().map_err(said("signals cannot be handled"))?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|error| format!("orphans cannot be adopted: {error}"))?;
     // Only a privileged one may; the worker says why not.
     oom::protect_daemon().ok();
     let program = Program::current().map_err(said("the program cannot be found"))?;
     let worker = Worker::start(&program, Role::Current).map_err(said("the worker cannot be started"))?;
-    let mut keeper = Keeper {
+    keep(Keeper {
         since_ms: clock::now_ms(),
         listeners,
         signals,
@@ -156,11 +168,19 @@ pub(crate) fn run(listeners: Vec<TcpListener>) -> Result<ExitCode, String> {
         upgrade: None,
         upgrades: 0,
         report: None,
+        is_renewal_due: false,
         told_to_end: 0,
         has_served: false,
-    };
+    })
+}
+
+fn take_signals() -> io::Result<SignalFd> {
+    SignalFd::new(&[signals::TERM, signals::INT, signals::HUP, signals::CHLD])
+}
+
+fn keep(mut keeper: Keeper) -> Result<ExitCode, String> {
     loop {
-        keeper.wait().map_err(said("the keeper cannot wait"))?;
+        keeper.wait().map_err(|error| format!("the keeper cannot wait: {error}"))?;
         while let Some(signal) = keeper.signals.take() {
             keeper.handle(signal);
         }
@@ -174,6 +194,7 @@ pub(crate) fn run(listeners: Vec<TcpListener>) -> Result<ExitCode, String> {
         }
         keeper.speak();
         keeper.mind_the_time();
+        keeper.renew();
     }
 }
 

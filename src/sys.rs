@@ -5,6 +5,7 @@
 
 pub(crate) mod birth;
 pub(crate) mod descriptors;
+pub(crate) mod exec;
 #[cfg(target_env = "gnu")]
 mod fast_spawn;
 pub(crate) mod file;

@@ -36,6 +36,19 @@ impl Entries {
         self.by_key.get(&key)
     }
 
+    /// All of them, with their keys.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &Entry)> {
+        self.by_key.iter().map(|(key, entry)| (*key, entry))
+    }
+
+    /// Enters a whole entry.
+    pub(super) fn insert(&mut self, key: Key, entry: Entry) {
+        if let (Some(child), None) = (&entry.child, &entry.exited) {
+            self.by_pid.insert(child.pid(), key);
+        }
+        self.by_key.insert(key, entry);
+    }
+
     /// Holds descriptors. What is too much of one or the other is dropped.
     pub(super) fn hold(&mut self, key: Key, slots: Vec<u32>, descriptors: Vec<OwnedFd>) {
         self.by_key.entry(key).or_default().descriptors.extend(slots.into_iter().zip(descriptors));

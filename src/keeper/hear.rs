@@ -95,6 +95,7 @@ impl Keeper {
         }
         if let Some(Upgrade { note, .. }) = self.upgrade.take() {
             self.upgrades += 1;
+            self.is_renewal_due = true;
             self.report = Some(Report { note, error: None });
         }
     }

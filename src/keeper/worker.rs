@@ -14,6 +14,7 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal};
 
 use super::protocol::{Key, SOCKET, ToWorker, encode};
+use crate::sys::descriptors;
 use crate::sys::packets::{Packet, Packets};
 
 /// The program that workers are started from. It stays the same when the file is replaced.
@@ -40,8 +41,23 @@ impl Program {
         Self { path, file: Some(file), arguments: self.arguments.clone() }
     }
 
+    /// The one that a keeper of another program has used, with the arguments of this one.
+    pub(super) fn renewed(path: PathBuf, file: Option<File>) -> Self {
+        Self { path, file, arguments: std::env::args_os().skip(1).collect() }
+    }
+
+    /// The arguments that follow its name.
+    pub(super) fn arguments(&self) -> &[OsString] {
+        &self.arguments
+    }
+
+    /// The open program.
+    pub(super) fn file(&self) -> Option<BorrowedFd<'_>> {
+        self.file.as_ref().map(AsFd::as_fd)
+    }
+
     /// A path that leads to it: its own as long as it is the same file, which is also what people see in a list of processes.
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         let Some(file) = &self.file else { return self.path.clone() };
         let is_same = |path: &Path| {
             let (Ok(there), Ok(here)) = (path.metadata(), file.metadata()) else { return false };
@@ -102,11 +118,11 @@ impl Worker {
     #[expect(clippy::disallowed_methods, reason = "the keeper starts the worker")]
     pub(super) fn start(program: &Program, role: Role) -> io::Result<Self> {
         let (ours, theirs) = Packets::pair()?;
-        let child = Command::new(program.path())
-            .arg0("boxd")
-            .args(&program.arguments)
-            .env(SOCKET, theirs.number().to_string())
-            .spawn()?;
+        let mut command = Command::new(program.path());
+        command.arg0("boxd").args(&program.arguments);
+        command.env(SOCKET, theirs.number().to_string()).env_remove(super::renewal::STATE);
+        // What it gives to commands is what the keeper was given.
+        let child = descriptors::with_given_limit(|| command.spawn())?;
         // The child is waited for by its number, with all others.
         let pid = Pid::from_child(&child);
         let (began, notices) = (Instant::now(), VecDeque::new());

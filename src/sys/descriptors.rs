@@ -4,7 +4,8 @@
 //! each command the old one back, so that what a command sees does not depend on who started it. And what boxd itself was
 //! left by its parent is closed to commands.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
@@ -23,6 +24,16 @@ pub(crate) fn keep_to_ourselves() {
     unsafe { libc::close_range(FIRST, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed()) };
 }
 
+/// Takes over a descriptor that this program was left by the one before it. Call it once for a number.
+#[expect(unsafe_code, reason = "a number that was inherited becomes a descriptor")]
+pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: it is looked at before it is owned; nobody else in this program knows the number.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    rustix::io::fcntl_setfd(borrowed, rustix::io::FdFlags::CLOEXEC)?;
+    // SAFETY: as above; it is open, or the call would have failed.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
 /// Raises the soft limit to the hard one. Refusal leaves it as it is.
 pub(crate) fn raise_limit() {
     let before = getrlimit(Resource::Nofile);
@@ -31,6 +42,17 @@ pub(crate) fn raise_limit() {
         // A second daemon in one process is a test's; the first value is the true one.
         BEFORE.set(before).ok();
     }
+}
+
+/// Starts a program with the limit that this one was given. Only for a program of one thread.
+pub(crate) fn with_given_limit<T>(start: impl FnOnce() -> T) -> T {
+    let raised = getrlimit(Resource::Nofile);
+    if let Some(before) = BEFORE.get() {
+        setrlimit(Resource::Nofile, *before).ok();
+    }
+    let started = start();
+    setrlimit(Resource::Nofile, raised).ok();
+    started
 }
 
 /// How many descriptors the daemon may have.
