@@ -11,6 +11,7 @@
 //! **Invariants.** The writer never waits for a reader. A byte leaves the pipe when it is stored, or its loss is a gap that
 //! every reader sees. No lock is held while a file is read or written by a follower. Nothing here knows HTTP.
 
+mod arrivals;
 pub(crate) mod cursor;
 mod dir;
 mod follower;

@@ -30,7 +30,7 @@ pub(crate) fn process(process: &Process) -> ProcessResponse {
         stdin: spec.stdin,
         signal: state.signal().map(signal_name),
         reason: state.reason().map(crate::process::Reason::name),
-        duration_ms: state.ended_ms.map(|ended| ended.saturating_sub(state.started_ms)),
+        duration_ms: state.took_ms(),
         usage: state.usage.map(|usage| UsageResponse {
             user_ms: usage.user_us / 1000,
             system_ms: usage.system_us / 1000,

@@ -105,7 +105,8 @@ impl Order {
         if let Some(last) = self.runs.back_mut()
             && last.stream() == stream
             && !broken
-            && at_ms.saturating_sub(last.at_ms) < RUN_SPAN_MS
+            // A clock that was set back begins a new run: the time of the old one would be shown for ever.
+            && at_ms.checked_sub(last.at_ms).is_some_and(|since| since < RUN_SPAN_MS)
         {
             *last = Run::new(stream, end, last.at_ms);
             return;

@@ -293,6 +293,8 @@ impl Log {
             }
         };
         account.order.push(stream, end, clock::now_ms());
+        let ends = account.ends();
+        account.arrivals.note(ends, clock::boot_ms());
         drop(account);
         if let Some(segment) = late {
             segment.remove();

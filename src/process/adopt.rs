@@ -76,7 +76,10 @@ impl Supervisor {
                 drop(Deposit::resumed(&self.logs.custody, key));
             }
         }
-        ended.sort_by_key(|process| process.state().ended_ms);
+        ended.sort_by_key(|process| {
+            let state = process.state();
+            (state.ended_boot_ms, state.ended_ms)
+        });
         for process in ended {
             forget(&self.table.finish(&process));
         }

@@ -105,6 +105,7 @@ impl Process {
     pub(crate) fn record_exit(&self, exit: Exit, at_ms: u64) -> Next {
         let mut inner = self.lock();
         let next = inner.state.exited(exit, at_ms, self.spec.restart);
+        inner.state.ended_at_boot(clock::boot_of(at_ms));
         inner.run = None;
         self.note(&inner);
         next
@@ -131,6 +132,7 @@ impl Process {
         let backing_off = inner.state.is_backing_off();
         if backing_off {
             inner.state.restart_failed(clock::now_ms());
+            inner.state.ended_at_boot(clock::boot_ms());
             self.note(&inner);
         }
         backing_off
@@ -143,6 +145,7 @@ impl Process {
             return Asked::Already;
         }
         let asked = inner.state.ask(ending, clock::now_ms());
+        inner.state.ended_at_boot(clock::boot_ms());
         if matches!(asked, Asked::Signal | Asked::Ended) {
             self.note(&inner);
         }

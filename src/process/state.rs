@@ -184,6 +184,9 @@ pub(crate) struct State {
     /// The kernel took the present run for want of memory.
     #[serde(default)]
     is_oom: bool,
+    /// When the process was over, on the same clock.
+    #[serde(default)]
+    pub(crate) ended_boot_ms: Option<u64>,
 }
 
 impl State {
@@ -204,6 +207,7 @@ impl State {
             born_boot_ms: at_boot_ms,
             usage: None,
             is_oom: false,
+            ended_boot_ms: None,
         }
     }
 
@@ -288,6 +292,20 @@ impl State {
     /// What was asked for while nobody lived to send its signal.
     pub(crate) fn unsent(&self) -> Option<Ending> {
         self.asked.filter(|_| !self.is_signalled && self.phase == Phase::Running)
+    }
+
+    /// Notes when the process was over on the clock that never jumps; nothing while it is not.
+    pub(crate) fn ended_at_boot(&mut self, boot_ms: u64) {
+        if self.is_over() {
+            self.ended_boot_ms.get_or_insert(boot_ms);
+        }
+    }
+
+    /// How long the last run took, in milliseconds, once the process is over.
+    pub(crate) fn took_ms(&self) -> Option<u64> {
+        let by_wall = self.ended_ms?.saturating_sub(self.started_ms);
+        // A state that was written down before it had the second clock has only the first.
+        Some(self.ended_boot_ms.map_or(by_wall, |ended| ended.saturating_sub(self.started_boot_ms)))
     }
 
     /// Whether nothing more will happen.

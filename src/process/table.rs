@@ -44,7 +44,7 @@ struct Entries {
     by_pid: HashMap<u32, ProcessId>,
     /// Names whose commands are just being started.
     reserved: HashSet<String>,
-    /// When each finished process ended, the longest finished first.
+    /// When each finished process ended, on the clock that never jumps; the longest finished first.
     finished: VecDeque<(u64, ProcessId)>,
     /// What the requests of the finished take.
     finished_bytes: usize,
@@ -119,7 +119,9 @@ impl ProcessTable {
         let forgotten = {
             let mut entries = self.lock();
             entries.finished_bytes += process.spec.bytes();
-            entries.finished.push_back((process.state().ended_ms.unwrap_or_else(clock::now_ms), process.id));
+            entries
+                .finished
+                .push_back((process.state().ended_boot_ms.unwrap_or_else(clock::boot_ms), process.id));
             entries.forget_excess(self.memory)
         };
         self.finished.notify(1);
@@ -134,7 +136,7 @@ impl ProcessTable {
     /// How long the longest finished process is still remembered; `None` when none is finished.
     pub(crate) fn next_expiry(&self) -> Option<Duration> {
         let (ended_ms, _) = *self.lock().finished.front()?;
-        let age = Duration::from_millis(clock::now_ms().saturating_sub(ended_ms));
+        let age = Duration::from_millis(clock::boot_ms().saturating_sub(ended_ms));
         Some(self.memory.age.saturating_sub(age))
     }
 
@@ -178,7 +180,7 @@ impl Entries {
     }
 
     fn forget_excess(&mut self, memory: Memory) -> Vec<Arc<Process>> {
-        let now = clock::now_ms();
+        let now = clock::boot_ms();
         let age_ms = u64::try_from(memory.age.as_millis()).unwrap_or(u64::MAX);
         let mut forgotten = Vec::new();
         while let Some((ended_ms, id)) = self.finished.front().copied()

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attachment::Progress;
 use crate::clock;
+use crate::log::arrivals::Arrivals;
 use crate::log::order::{Hint, Order};
 use crate::log::segment::{Extents, Found, Segment};
 use crate::log::{Offsets, OutputStream};
@@ -82,6 +83,7 @@ pub(super) struct Account {
     pub(super) stdout: Extents,
     pub(super) stderr: Extents,
     pub(super) order: Order,
+    pub(super) arrivals: Arrivals,
     pub(super) boundaries: VecDeque<Boundary>,
     pub(super) sealed: Option<Offsets>,
     pub(super) followers: BTreeMap<u64, Arc<Progress>>,

@@ -17,7 +17,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// When it moved last: milliseconds since 1970.
+    /// When it moved last, on the clock that never jumps.
     pub(super) fn moved_ms(&self) -> u64 {
         self.moved_ms.load(Ordering::Relaxed)
     }
@@ -26,7 +26,7 @@ impl Progress {
         for stream in OutputStream::BOTH {
             self.offsets[stream as usize].store(offsets[stream], Ordering::Relaxed);
         }
-        self.moved_ms.store(clock::now_ms(), Ordering::Relaxed);
+        self.moved_ms.store(clock::boot_ms(), Ordering::Relaxed);
     }
 
     /// The next byte of a stream that it has yet to read.

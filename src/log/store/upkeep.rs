@@ -5,10 +5,9 @@ use std::sync::atomic::Ordering;
 use super::account::Account;
 use super::{Log, lock};
 use crate::clock;
-use crate::log::order::Hint;
 use crate::log::retention::Weight;
 use crate::log::segment::{Extent, Extents};
-use crate::log::{Offsets, OutputStream, retention};
+use crate::log::{OutputStream, retention};
 
 /// A stream is not cut below this, except that all of it goes when no follower is about to read it.
 const FLOOR_BYTES: u64 = 256 * 1024;
@@ -160,12 +159,8 @@ impl Log {
 
     /// The lowest offset that a follower worth sparing has yet to read.
     fn slowest(&self, account: &Account, stream: OutputStream) -> Option<u64> {
-        let now = clock::now_ms();
-        let unread = |offset: u64| {
-            let mut from = Offsets { stdout: u64::MAX, stderr: u64::MAX };
-            from[stream] = offset;
-            account.order.next(from, &mut Hint::default(), |_| true).map_or(now, |run| run.at_ms)
-        };
+        let now = clock::boot_ms();
+        let unread = |offset: u64| account.arrivals.came_ms(stream, offset).unwrap_or(now);
         let spared = account.followers.values().filter(|p| {
             // A file of a forgotten process is kept for anybody who reads it.
             if !p.is_follower && !self.is_removed() {

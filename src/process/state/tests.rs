@@ -68,6 +68,20 @@ fn a_failure_is_restarted_until_the_policy_ends() {
 }
 
 #[test]
+fn a_clock_that_jumps_does_not_change_how_long_a_run_took() {
+    let mut state = State::started(7, 9_000_000, 40);
+    state.ended_at_boot(41);
+    assert_eq!(state.ended_boot_ms, None, "it is not over");
+    state.exited(Exit::Code(0), 1_000_000, NEVER);
+    state.ended_at_boot(140);
+    state.ended_at_boot(900);
+    assert_eq!((state.ended_ms, state.took_ms()), (Some(1_000_000), Some(100)));
+    state.ended_boot_ms = None;
+    state.ended_ms = Some(9_000_200);
+    assert_eq!(state.took_ms(), Some(200), "a state of before has the wall clock alone");
+}
+
+#[test]
 fn success_and_a_stop_end_a_restart_loop() {
     let mut state = State::started(7, 0, 0);
     assert_eq!(state.exited(Exit::Code(0), 1, TWICE), Next::End);
