@@ -24,7 +24,7 @@ use super::json_body::JsonBody;
 use super::piece::{Piece, first_piece};
 use crate::error::{Error, Result};
 use crate::log::cursor::Cursor;
-use crate::log::{Follower, Item, OutputStream};
+use crate::log::{Follower, Item, OutputStream, Position};
 use crate::process::Process;
 
 /// How long the beginning of a character is waited for, in the dialects that cannot send it alone.
@@ -111,12 +111,12 @@ impl EventStream {
         match item {
             Item::Output(output) => self.output(out, output),
             Item::Gap { stream, bytes } => {
-                self.flush(out);
+                self.flush(out, |position| position.offsets[stream] -= bytes);
                 let cursor = self.cursor();
                 self.parts.dialect.gap(out, stream, bytes, cursor);
             }
             Item::Restart(boundary) => {
-                self.flush(out);
+                self.flush(out, |position| position.run = boundary.run);
                 let notice = self.parts.process.spec.restart.notice(boundary.exit_code, boundary.attempt);
                 let cursor = self.cursor();
                 self.parts.dialect.restart(out, &Restart { boundary, notice: &notice, cursor });
@@ -150,16 +150,20 @@ impl EventStream {
     }
 
     /// Sends what is held back as it is: nothing will complete it.
-    fn flush(&mut self, out: &mut Vec<u8>) {
+    ///
+    /// The follower stands behind the item that is sent next; `before` takes a position back to where that item begins, so that
+    /// a client which is cut between the two does not miss it.
+    fn flush(&mut self, out: &mut Vec<u8>, before: impl Fn(&mut Position)) {
         for stream in OutputStream::BOTH {
-            self.release(out, stream);
+            self.release(out, stream, &before);
         }
     }
 
-    fn release(&mut self, out: &mut Vec<u8>, stream: OutputStream) {
+    fn release(&mut self, out: &mut Vec<u8>, stream: OutputStream, before: impl Fn(&mut Position)) {
         if self.held[stream as usize].take().is_some() {
             let held = self.parts.follower.release(stream);
-            let (at_ms, cursor) = (crate::clock::now_ms(), self.cursor());
+            let (at_ms, mut cursor) = (crate::clock::now_ms(), self.cursor());
+            before(&mut cursor.position);
             self.parts.dialect.output(out, &Output { stream, piece: Piece::Binary(&held), at_ms, cursor });
         }
     }
@@ -173,7 +177,7 @@ impl EventStream {
                     break;
                 }
                 if self.parts.process.log.is_end(stream, position.offsets[stream] + *len) {
-                    self.release(out, stream);
+                    self.release(out, stream, |_| {});
                 } else {
                     // The rest is there: it is the client that takes its time.
                     timer.set_after(HOLD);
@@ -183,7 +187,7 @@ impl EventStream {
     }
 
     fn fail(&mut self, out: &mut Vec<u8>, error: &Error) {
-        self.flush(out);
+        self.flush(out, |_| {});
         let cursor = self.cursor();
         self.parts.dialect.failure(out, &error.to_string(), cursor);
         self.phase = Phase::Done;
@@ -199,7 +203,7 @@ impl EventStream {
                     return Poll::Ready(());
                 }
                 None => {
-                    self.flush(out);
+                    self.flush(out, |_| {});
                     let object = JsonBody::process(&self.parts.process, self.parts.inline_bytes_max);
                     self.phase = Phase::Closing(Box::pin(object.collect()));
                     return Poll::Ready(());

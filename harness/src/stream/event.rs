@@ -57,6 +57,11 @@ impl Findings {
     /// Adds an event; after the terminal one there may be none.
     pub(crate) fn push(&mut self, kind: Kind, id: Option<String>) {
         let event = Event { id, kind };
+        // A `failure` is no part of the log: who comes again goes on at the same place.
+        let is_same = event.id.is_some() && self.events.last().is_some_and(|last| last.id == event.id);
+        if is_same && event.name() != "failure" {
+            self.break_rule("two events in a row have one id: who is cut between them misses the second");
+        }
         if self.terminals().next().is_some() {
             self.break_rule(&format!("an event `{}` came after the terminal one", event.name()));
         }
