@@ -15,6 +15,8 @@ use crate::id::IdSource;
 use crate::log::{Follower, Item, LogDir, LogLimits, Output, OutputStream, Position, Pump};
 use crate::runtime::Runtime;
 
+mod model;
+
 /// An engine with a log folder of its own.
 pub(super) struct Engine {
     folder: PathBuf,
