@@ -50,3 +50,8 @@ ci:
 [group('measure')]
 bench *ARGS:
     cargo build --release --workspace && ./target/release/boxd-harness bench {{ARGS}}
+
+# Breaks a daemon on purpose, many times, and prints what was lost, for example `just faults --long --only worker`
+[group('measure')]
+faults *ARGS:
+    cargo build --bin boxd && cargo build --release --workspace && ./target/release/boxd-harness faults {{ARGS}}

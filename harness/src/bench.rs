@@ -19,7 +19,7 @@ mod memory;
 pub(crate) mod relay;
 mod report;
 mod row;
-mod server;
+pub(crate) mod server;
 mod shell;
 mod start;
 mod statistics;
@@ -31,6 +31,7 @@ use std::{io, path::PathBuf, time::Instant};
 
 use crate::target::Target;
 
+pub(crate) use self::memory::raise_descriptor_limit;
 pub use self::report::Report;
 use self::{
     row::Row,

@@ -11,7 +11,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use crate::bench::relay;
+use crate::{bench::relay, faults};
 
 /// The first argument that makes a binary of the harness the helper.
 pub const WORD: &str = "boxd-harness-helper";
@@ -28,9 +28,11 @@ pub fn run_if_asked() -> Option<ExitCode> {
         ["listen", address] => listen(address),
         ["listen-udp", address] => listen_udp(address),
         [relay::WORD, address, command] => relay::run(address, command),
+        [faults::CHATTER, ref words @ ..] => faults::chatter(words),
+        [faults::CLIENT, ref words @ ..] => faults::client(words),
         ["session", program, ref arguments @ ..] => session(program, arguments),
         _ => Err(io::Error::other(
-            "usage: listen ADDR | listen-udp ADDR | session PROGRAM… | relay ADDR COMMAND",
+            "usage: listen ADDR | listen-udp ADDR | session PROGRAM… | relay ADDR COMMAND | chatter … | client …",
         )),
     };
     Some(match done {

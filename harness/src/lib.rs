@@ -13,6 +13,7 @@ pub mod book;
 mod client;
 mod conversation;
 pub mod daemon;
+pub mod faults;
 pub mod fixture;
 pub mod helper;
 mod look;

@@ -21,6 +21,7 @@ enum Command {
     Run(cli::run::Run),
     List(cli::list::List),
     Bench(cli::bench::Measure),
+    Faults(cli::faults::Faults),
 }
 
 fn main() -> ExitCode {
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Run(run) => run.run(),
         Command::List(list) => list.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Faults(faults) => faults.run(),
     };
     done.unwrap_or_else(|sentence| {
         cli::complain(&sentence);

@@ -14,7 +14,7 @@ mod sse;
 mod text;
 
 pub(crate) use self::{
-    event::{Event, Findings},
+    event::{Event, Findings, output_bytes},
     join::{Piece, join},
 };
 

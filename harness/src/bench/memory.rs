@@ -78,7 +78,7 @@ fn followed(server: &Server) -> io::Result<Held> {
 }
 
 /// As far as it goes without asking: both ends of each connection are on this machine, and the daemon inherits the limit.
-fn raise_descriptor_limit() -> io::Result<()> {
+pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     Ok(setrlimit(Resource::Nofile, limit)?)

@@ -87,6 +87,13 @@ impl Connection {
         }
     }
 
+    /// Lets the kernel take little that nobody has read yet: less, and its windows make the connection crawl.
+    pub(crate) fn narrow(&self) -> Result<(), ClientError> {
+        const BYTES: usize = 64 * 1024;
+        rustix::net::sockopt::set_socket_recv_buffer_size(&self.stream, BYTES)
+            .map_err(|error| ClientError::Send(error.into()))
+    }
+
     /// Closes the sending half.
     pub(crate) fn close_sending(&self) -> Result<(), ClientError> {
         self.stream.shutdown(Shutdown::Write).map_err(ClientError::Send)
