@@ -31,9 +31,12 @@ const RETIRED_DRAIN: Duration = Duration::from_secs(2);
 /// started it.
 pub fn run(config: &Config) -> Result<ExitCode, String> {
     if let Some(packets) = inherited()? {
-        let handover =
-            Handover::receive(&packets).map_err(|error| format!("the keeper does not answer: {error}"))?;
-        return serve(config, Some(FromKeeper { packets: Arc::new(packets), handover }));
+        return match Handover::receive(&packets) {
+            Ok(handover) => serve(config, Some(FromKeeper { packets: Arc::new(packets), handover })),
+            // Told to go away before it began.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(ExitCode::SUCCESS),
+            Err(error) => Err(format!("the keeper does not answer: {error}")),
+        };
     }
     if let Some(state) = keeper::renewal::left_behind() {
         return keeper::go_on(state);

@@ -92,7 +92,7 @@ impl Handover {
                     handover.held.entry(key).or_default().exited = Some(exited);
                 }
                 ToWorker::Stray { exited } => handover.strays.push(exited),
-                ToWorker::End {} => return Err(io::Error::other("the keeper is going away")),
+                ToWorker::End {} => return Err(io::ErrorKind::Interrupted.into()),
                 // None of these is said before all is handed over.
                 ToWorker::Reload {}
                 | ToWorker::Retire {}

@@ -64,7 +64,7 @@ impl Keeper {
 
     /// A worker of another version is told nothing: it sees that, and ends.
     fn heard_hello(&mut self, from: Pid, role: Role, version: u32) {
-        if version != VERSION {
+        if version != VERSION || (role == Role::Candidate && self.told_to_end > 0) {
             if let Some(worker) = self.worker(from) {
                 worker.kill();
             }
@@ -102,8 +102,8 @@ impl Keeper {
 
     /// Starts a candidate.
     fn heard_upgrade(&mut self, path: &str, file: File, note: String) {
-        if self.upgrade.is_some() {
-            // The one that is under way is reported by itself.
+        if self.upgrade.is_some() || self.told_to_end > 0 {
+            // The one that is under way is reported by itself, and who goes away is not replaced.
             return;
         }
         let other = self.program.other(path.into(), file);

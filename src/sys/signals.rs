@@ -56,11 +56,18 @@ impl Orders {
         self.inner.keeper_is_gone.store(true, Ordering::SeqCst);
     }
 
-    /// Takes an order, if there is one.
-    fn take(&self) -> bool {
+    /// The next word that was passed on: first that another worker has taken over, then each order to go away.
+    fn take(&self) -> Option<&'static str> {
+        if self.inner.is_retired.swap(false, Ordering::SeqCst) {
+            return Some(RETIRED);
+        }
         let less = |given: usize| given.checked_sub(1);
+        let given = self.inner.given.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        given.is_ok().then_some("SIGTERM")
+    }
+
+    fn obeys_signals(&self) -> bool {
         self.inner.keeper_is_gone.load(Ordering::SeqCst)
-            || self.inner.given.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
     }
 }
 
@@ -79,17 +86,17 @@ impl Signals {
     /// Waits for one of them and gives its name; or, once, for the word that another worker has taken over.
     pub(crate) fn wait(&mut self) -> &'static str {
         loop {
-            let signal = self.pending.forever().next();
-            let is_retired = |orders: &Orders| orders.inner.is_retired.swap(false, Ordering::SeqCst);
-            if self.orders.as_ref().is_some_and(is_retired) {
-                return RETIRED;
+            // Looked at before each wait: two words that come at once are one signal.
+            if let Some(word) = self.orders.as_ref().and_then(Orders::take) {
+                return word;
             }
-            if self.orders.as_ref().is_none_or(Orders::take) {
-                return match signal {
-                    Some(SIGINT) => "SIGINT",
-                    Some(SIGHUP) => "SIGHUP",
-                    _ => "SIGTERM",
-                };
+            let name = match self.pending.forever().next() {
+                Some(SIGINT) => "SIGINT",
+                Some(SIGHUP) => "SIGHUP",
+                _ => "SIGTERM",
+            };
+            if self.orders.as_ref().is_none_or(Orders::obeys_signals) {
+                return name;
             }
         }
     }
@@ -165,4 +172,24 @@ fn clear_mask() -> io::Result<()> {
         libc::pthread_sigmask(libc::SIG_SETMASK, empty.as_ptr(), std::ptr::null_mut())
     };
     if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(result)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_come_at_once_are_all_heard() {
+        let orders = Orders::default();
+        orders.inner.given.fetch_add(2, Ordering::SeqCst);
+        orders.inner.is_retired.store(true, Ordering::SeqCst);
+        assert_eq!(
+            [orders.take(), orders.take(), orders.take()],
+            [Some(RETIRED), Some("SIGTERM"), Some("SIGTERM")]
+        );
+        assert_eq!(orders.take(), None);
+        assert!(!orders.obeys_signals());
+        orders.keeper_is_gone();
+        assert!(orders.obeys_signals());
+    }
 }
