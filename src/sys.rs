@@ -9,6 +9,8 @@ pub(crate) mod exec;
 #[cfg(target_env = "gnu")]
 mod fast_spawn;
 pub(crate) mod file;
+#[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+pub(crate) mod host_names;
 pub(crate) mod oom;
 pub(crate) mod packets;
 pub(crate) mod pidfd;

@@ -91,6 +91,8 @@ impl Release {
             is_passing,
         };
         let left = deadline.saturating_duration_since(Instant::now());
+        #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+        crate::sys::host_names::stay_inside();
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_connect(Some(CONNECT_MAX))
             .timeout_global(Some(left))
