@@ -121,7 +121,14 @@ impl Daemon {
 
     /// The keeper's worker; `None` without a keeper, and between two workers.
     pub(super) fn worker(&self) -> Option<u32> {
-        pids().find(|pid| parent(*pid) == Some(self.keeper()) && has_environment(*pid, WORKER_MARK))
+        self.workers().into_iter().next()
+    }
+
+    /// The same, with those that still serve what they had when another took over.
+    pub(super) fn workers(&self) -> Vec<u32> {
+        pids()
+            .filter(|pid| parent(*pid) == Some(self.keeper()) && has_environment(*pid, WORKER_MARK))
+            .collect()
     }
 
     /// Waits for a worker; `None` when there is none for seconds: then there is no keeper.

@@ -22,6 +22,8 @@ use crate::bench::server::pause;
 const FAULT: &str = "Upgrade under load";
 const SLOTS: u64 = 10;
 const WITHIN: Duration = Duration::from_secs(90);
+/// After an upgrade has failed.
+const PROOF_GONE_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 const KILL_MS_MAX: u64 = 150;
 
@@ -84,7 +86,8 @@ pub(super) fn run(suite: &Suite) -> io::Result<Vec<Row>> {
 fn once(suite: &Suite, daemon: &Daemon, way: Way, random: &mut Random) -> Result<(), String> {
     let api = daemon.api();
     answered(api)?;
-    let worker = daemon.await_worker().ok_or("no worker is there")?;
+    daemon.await_worker().ok_or("no worker is there")?;
+    let workers = daemon.workers();
     let before = health(api)?;
     let path = match way {
         Way::NoProgram => {
@@ -107,8 +110,10 @@ fn once(suite: &Suite, daemon: &Daemon, way: Way, random: &mut Random) -> Result
     };
     if way == Way::Killed {
         pause(Duration::from_millis(random.below(KILL_MS_MAX)));
-        if let Some(worker) = daemon.worker() {
-            signal(worker, Signal::KILL);
+        // The old one, the new one, or the one that is being proven.
+        let there = daemon.workers();
+        if let Some(worker) = there.get(super::script::size(random.below(there.len().max(1) as u64))) {
+            signal(*worker, Signal::KILL);
         }
         answered(api)?;
     }
@@ -119,17 +124,28 @@ fn once(suite: &Suite, daemon: &Daemon, way: Way, random: &mut Random) -> Result
         Way::Untouched if status != "completed" || counts.1 != counts.0 + 1 => {
             Err(format!("an upgrade came to {} (answer {answer}, count {counts:?})", after["lastUpgrade"]))
         }
-        Way::Untouched if daemon.await_worker() == Some(worker) => {
-            Err("an upgrade is called completed and the worker is the same".to_owned())
+        Way::Untouched if daemon.workers().iter().all(|pid| workers.contains(pid)) => {
+            Err("an upgrade is called completed and no worker is new".to_owned())
         }
         Way::NoProgram if status == "completed" || counts.0 != counts.1 => {
             Err(format!("an upgrade to no daemon came to {} (answer {answer})", after["lastUpgrade"]))
         }
-        Way::NoProgram if daemon.await_worker() != Some(worker) => {
-            Err("an upgrade failed and the worker was replaced".to_owned())
-        }
+        Way::NoProgram => only_these_are_left(daemon, &workers),
         _ => Ok(()),
     }
+}
+
+/// Waits until the process by which a binary was proven is gone.
+fn only_these_are_left(daemon: &Daemon, workers: &[u32]) -> Result<(), String> {
+    let began = Instant::now();
+    while daemon.workers().iter().any(|pid| !workers.contains(pid)) {
+        if began.elapsed() > PROOF_GONE_WITHIN {
+            return Err("an upgrade failed and a worker is new".to_owned());
+        }
+        pause(LOOK_AGAIN);
+    }
+    let is_left = daemon.workers().iter().any(|pid| workers.contains(pid));
+    if is_left { Ok(()) } else { Err("an upgrade failed and the worker is gone".to_owned()) }
 }
 
 fn health(api: &Api) -> Result<Value, String> {
