@@ -13,6 +13,8 @@ use event_listener::Event;
 pub(crate) enum Trouble {
     /// Output of commands cannot be stored in the log folder.
     Logs,
+    /// One worker after the other has died.
+    Workers,
 }
 
 /// The troubles that there are. One for the daemon.

@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_io::Timer;
+
 use crate::capabilities::{Keeper, Report};
 use crate::clock;
 use crate::config::Config;
 use crate::custody::{Custody, Exited, Handover, Held, Journal, Key};
+use crate::degradation::{Degradation, Trouble};
 use crate::error::{Error, Result};
 use crate::id::{IdSource, ProcessId};
 use crate::log::{LogDir, LogLimits, Pump};
@@ -31,20 +34,43 @@ const RETIRE_PATIENCE: Duration = Duration::from_secs(5);
 /// The memory that requests of finished processes may take together: a request may be 16 MiB, and 1,000 are remembered.
 const FINISHED_REQUEST_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// So many workers that died within `DEATHS_RECENT` are a trouble and no accident.
+const DEATHS_IN_A_ROW: u32 = 3;
+const DEATHS_RECENT: Duration = Duration::from_mins(1);
+
 /// Everything that runs in this sandbox.
 #[derive(Debug, Clone)]
 pub(crate) struct Sandbox {
     supervisor: Arc<Supervisor>,
     home: Option<PathBuf>,
     working_dir: PathBuf,
+    /// How long workers before this one have been there.
+    up_before: Duration,
     started: Instant,
     started_ms: u64,
+}
+
+/// Workers that died in a row.
+struct Deaths {
+    count: u32,
+    last: String,
+}
+
+impl Deaths {
+    /// Says so for as long as they count as recent.
+    async fn tell(self, degradation: Arc<Degradation>) {
+        let Self { count, last } = self;
+        let reason = format!("the worker died {count} times within a minute; the last time, {last}");
+        degradation.set(Trouble::Workers, reason);
+        Timer::after(DEATHS_RECENT).await;
+        degradation.clear(Trouble::Workers);
+    }
 }
 
 impl Sandbox {
     /// Opens the log folder, starts the threads, and goes on where an earlier worker was killed.
     pub(crate) fn open(config: &Config, runtime: &Runtime, kept: Option<FromKeeper>) -> io::Result<Self> {
-        let Start { ids, custody, history, held, strays, since_ms } = Start::new(kept)?;
+        let Start { ids, custody, history, held, strays, since_ms, deaths } = Start::new(kept)?;
         let limits = LogLimits {
             file_bytes_max: config.retention.file_bytes_max,
             total_bytes_max: config.retention.total_bytes_max,
@@ -85,6 +111,9 @@ impl Sandbox {
         if std::process::id() == INIT_PID {
             process::reap_as_init()?;
         }
+        if let Some(deaths) = deaths {
+            runtime.spawn(deaths.tell(supervisor.logs.degradation.clone())).detach();
+        }
         // Detached, as the next: they run as long as the daemon.
         runtime.spawn(supervisor.logs.clone().try_while_refused()).detach();
         runtime.spawn(supervisor.clone().expire_finished()).detach();
@@ -92,6 +121,10 @@ impl Sandbox {
             supervisor,
             home: user::home(std::env::var_os("HOME")),
             working_dir: std::env::current_dir()?,
+            // The daemon is as old as its keeper.
+            up_before: since_ms.map_or(Duration::ZERO, |since_ms| {
+                Duration::from_millis(clock::now_ms().saturating_sub(since_ms))
+            }),
             started: Instant::now(),
             started_ms: since_ms.unwrap_or_else(clock::now_ms),
         })
@@ -204,7 +237,7 @@ impl Sandbox {
 
     /// How long the daemon has been up, and when it started in milliseconds since 1970.
     pub(crate) fn uptime(&self) -> (Duration, u64) {
-        (self.started.elapsed(), self.started_ms)
+        (self.up_before + self.started.elapsed(), self.started_ms)
     }
 }
 
@@ -223,6 +256,7 @@ struct Start {
     held: BTreeMap<Key, Held>,
     strays: Vec<Exited>,
     since_ms: Option<u64>,
+    deaths: Option<Deaths>,
 }
 
 impl Start {
@@ -235,8 +269,12 @@ impl Start {
                 held: BTreeMap::new(),
                 strays: Vec::new(),
                 since_ms: None,
+                deaths: None,
             });
         };
+        let is_row = handover.recent_deaths >= DEATHS_IN_A_ROW;
+        let died = handover.died.filter(|_| is_row);
+        let deaths = died.map(|last| Deaths { count: handover.recent_deaths, last });
         let (journal, frames) = match handover.journal {
             Some(journal) => Journal::resume(journal)?,
             None => (Journal::new()?, Vec::new()),
@@ -250,6 +288,7 @@ impl Start {
             held: handover.held,
             strays: handover.strays,
             since_ms: Some(handover.since_ms),
+            deaths,
         })
     }
 }
