@@ -17,6 +17,7 @@ use super::daemon::signal;
 use crate::bench::server::pause;
 
 const ATTACH_WITHIN: Duration = Duration::from_secs(10);
+const DETACH_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// A strace that is attached; it lets go when this is dropped.
@@ -76,7 +77,14 @@ impl Injection {
         if matches!(self.child.try_wait(), Ok(None)) {
             signal(self.child.id(), Signal::TERM);
         }
-        let _reaped: bool = self.child.wait().is_ok();
+        let began = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) {
+            // It can wait for ever for a thread of a process that was just killed; without a tracer that thread goes on.
+            if began.elapsed() > DETACH_WITHIN {
+                signal(self.child.id(), Signal::KILL);
+            }
+            pause(LOOK_AGAIN);
+        }
     }
 }
 
