@@ -140,7 +140,7 @@ fn only_these_are_left(daemon: &Daemon, workers: &[u32]) -> Result<(), String> {
     let began = Instant::now();
     while daemon.workers().iter().any(|pid| !workers.contains(pid)) {
         if began.elapsed() > PROOF_GONE_WITHIN {
-            return Err("an upgrade failed and a worker is new".to_owned());
+            return Err("an upgrade failed, and a process that it started is left".to_owned());
         }
         pause(LOOK_AGAIN);
     }
