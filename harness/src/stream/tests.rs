@@ -171,7 +171,7 @@ proptest! {
         for (number, (is_stdout, bytes)) in chunks.iter().enumerate() {
             let data = crate::text::json(&record(*is_stdout, bytes));
             body.push_str(if beats { ": hb\n" } else { "" });
-            body.push_str(&["id: ", &number.to_string(), "\nevent: ", name(*is_stdout), "\ndata: ", &data, "\n\n"].concat());
+            body.push_str(&["id: of-", &number.to_string(), "\nevent: ", name(*is_stdout), "\ndata: ", &data, "\n\n"].concat());
         }
         body.push_str(END);
         let mut log = log("text/event-stream", "/process", "text/event-stream");
