@@ -29,6 +29,7 @@ mod supervise;
 mod table;
 mod tail;
 mod tree;
+mod turn;
 mod unborn;
 mod usage;
 

@@ -17,6 +17,7 @@ use super::children::{self, Starting};
 use super::limits::ControlGroup;
 use super::long_command;
 use super::spec::ProcessSpec;
+use super::turn::Turn;
 use crate::custody::{Custody, Deposit, SLOT_STDERR, SLOT_STDIN, SLOT_STDOUT};
 use crate::error::{Error, Result};
 use crate::id::ProcessId;
@@ -115,6 +116,7 @@ pub(crate) fn spawn(spec: &ProcessSpec, place: &Place<'_>) -> Result<Spawned> {
     let line = Line { spec, shell, id, argument: &argument };
     let ends = Ends { stdin: stdin_end, stdout: stdout_end, stderr: stderr_end };
     let starting = Starting::enter(&stderr)?;
+    let turn = custody.is_kept().then(Turn::take);
     // In the keeper's hands before there is a command: it may print and exit, and we be killed, before the next line.
     let mut held = vec![(SLOT_STDOUT, stdout.as_fd()), (SLOT_STDERR, stderr.as_fd())];
     held.extend(stdin.as_ref().map(|stdin| (SLOT_STDIN, stdin.as_fd())));
@@ -126,11 +128,6 @@ pub(crate) fn spawn(spec: &ProcessSpec, place: &Place<'_>) -> Result<Spawned> {
         (child.id(), Some(child))
     };
     children::born(&starting, pid);
-    descriptors::restore_limit(pid);
-    oom::offer(pid);
-    if let Some(time) = spec.limits.cpu {
-        usage::limit_cpu(pid, time);
-    }
     let pidfd = match PidFd::open(pid) {
         Ok(pidfd) => Arc::new(pidfd),
         Err(source) => {
@@ -141,6 +138,12 @@ pub(crate) fn spawn(spec: &ProcessSpec, place: &Place<'_>) -> Result<Spawned> {
         }
     };
     deposit.born(&pidfd);
+    drop(turn);
+    descriptors::restore_limit(pid);
+    oom::offer(pid);
+    if let Some(time) = spec.limits.cpu {
+        usage::limit_cpu(pid, time);
+    }
     Ok(Spawned { child, pidfd, stdout, stderr, stdin, deposit })
 }
 

@@ -58,8 +58,8 @@ pub(super) fn find(
             supervisor.logs.custody.born(Kept::Run(run).key(id), &pidfd);
             held.child = Some(pidfd);
         } else if !strays.is_empty() {
-            // The oldest for the oldest: two starts that were cut short at once and whose commands both ended before anybody
-            // looked are told apart by nothing else.
+            // One start at a time is in this place (`Turn`), so it is this one's. Only beside a start that a hung file system
+            // holds up can there be two, and then it is the oldest for the oldest.
             let exited = strays.remove(0);
             held.child = PidFd::of_past(exited.pid);
             held.exited = Some(exited);

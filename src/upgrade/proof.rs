@@ -2,18 +2,21 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use async_io::Timer;
 use futures_lite::FutureExt;
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 use crate::custody::Journal;
 use crate::keeper::protocol;
 use crate::process::History;
 use crate::sandbox::Sandbox;
+use crate::sys::pidfd::PidFd;
 
 /// The argument with which a program is asked for its proof. The state is its standard input.
 pub(crate) const ARGUMENT: &str = "prove";
@@ -69,11 +72,25 @@ pub(super) async fn test(path: &Path, sandbox: &Sandbox) -> Result<(File, Proof)
     Ok((program, proof))
 }
 
+/// Whatever it is that was asked, and what it has started, is gone when this is dropped.
+struct Asked(PidFd);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        // Nobody left is as good.
+        self.0.signal_group(Signal::KILL, false).ok();
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "a program that is to take over is started to be looked at")]
 async fn ask(path: &Path, state: Stdio) -> Result<String, String> {
-    let mut command = async_process::Command::new(path);
-    command.arg(ARGUMENT).stdin(state).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let child = command.spawn().map_err(|error| format!("{} cannot be started: {error}", path.display()))?;
+    let mut command = std::process::Command::new(path);
+    command.arg(ARGUMENT).process_group(0).env_remove(protocol::SOCKET);
+    let mut command = async_process::Command::from(command);
+    command.stdin(state).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let failed = |error| format!("{} cannot be started: {error}", path.display());
+    let child = command.spawn().map_err(failed)?;
+    let _asked = Asked(PidFd::open(child.id()).map_err(failed)?);
     let answer = async { Some(child.output().await) };
     let time_up = async {
         Timer::after(PATIENCE).await;
