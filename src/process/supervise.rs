@@ -260,7 +260,9 @@ impl Supervisor {
     pub(super) fn start_clock(self: &Arc<Self>, process: &Arc<Process>) {
         if let Some(timeout) = process.spec.timeout {
             let state = process.state();
-            let passed = Duration::from_millis(clock::boot_ms().saturating_sub(state.started_boot_ms));
+            // Both are whole milliseconds: the difference may be one too much, and nothing is killed too early.
+            let passed = clock::boot_ms().saturating_sub(state.started_boot_ms).saturating_sub(1);
+            let passed = Duration::from_millis(passed);
             let left = timeout.saturating_sub(passed);
             self.runtime.spawn(self.clone().kill_late(process.clone(), state.run, left)).detach();
         }
