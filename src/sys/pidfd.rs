@@ -152,10 +152,15 @@ impl PidFd {
 }
 
 /// Whether a process that is not reaped leads a process group in the session of this one, as commands do.
+#[expect(
+    unsafe_code,
+    reason = "rustix takes no session for an answer whose leader is outside of the PID namespace"
+)]
 pub(crate) fn leads_a_group(pid: u32) -> bool {
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
-    rustix::process::getpgid(Some(pid)).is_ok_and(|group| group == pid)
-        && rustix::process::getsid(Some(pid)).ok() == rustix::process::getsid(None).ok()
+    let Ok(pid) = libc::pid_t::try_from(pid) else { return false };
+    // SAFETY: these calls take numbers and give numbers. 0 is a session that began in another namespace.
+    let (group, session, own) = unsafe { (libc::getpgid(pid), libc::getsid(pid), libc::getsid(0)) };
+    pid > 0 && group == pid && session == own
 }
 
 /// Whether the kernel signals groups by descriptor: asked with the signal that is none, of our own group.
@@ -187,5 +192,54 @@ pub(crate) fn reap_child(pid: u32) {
 impl AsFd for PidFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Command, Stdio};
+
+    use super::leads_a_group;
+
+    /// Whether `command` is called a leader after it ended and before it is reaped.
+    #[expect(clippy::disallowed_methods, reason = "a child with a group or a session of its own")]
+    fn is_leader_when_dead(command: &mut Command) -> bool {
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        super::PidFd::open(child.id()).unwrap().wait_exit().unwrap();
+        let leads = leads_a_group(child.id());
+        child.wait().unwrap();
+        leads
+    }
+
+    fn check_groups() {
+        assert!(is_leader_when_dead(Command::new("true").process_group(0)));
+        assert!(!is_leader_when_dead(&mut Command::new("true")), "it is in our group");
+        assert!(!is_leader_when_dead(Command::new("setsid").arg("true")), "it has a session of its own");
+        assert!(!leads_a_group(0) && !leads_a_group(u32::MAX));
+    }
+
+    #[test]
+    fn commands_lead_groups() {
+        check_groups();
+    }
+
+    /// A container's first process has the session of whoever made the namespace: number 0.
+    #[test]
+    fn commands_lead_groups_where_the_session_began_outside() {
+        const INSIDE: &str = "BOXD_TEST_IN_A_NAMESPACE";
+        if std::env::var_os(INSIDE).is_some() {
+            return check_groups();
+        }
+        let unshare = |rights: &[&str], program: &std::path::Path, args: &[&str]| {
+            let mut command = Command::new("unshare");
+            command.args(rights).args(["--pid", "--fork", "--kill-child"]).arg(program).args(args);
+            command.env(INSIDE, "1").output().unwrap()
+        };
+        let rights: &[&str] = if unshare(&[], "true".as_ref(), &[]).status.success() { &[] } else { &["-r"] };
+        let this = "sys::pidfd::tests::commands_lead_groups_where_the_session_began_outside";
+        let output = unshare(rights, &std::env::current_exe().unwrap(), &["--exact", this, "--nocapture"]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
     }
 }
