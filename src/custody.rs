@@ -23,14 +23,15 @@ use serde::Serialize;
 
 use crate::keeper::protocol::{FromWorker, ToWorker, decode};
 use crate::sys::file;
+use crate::sys::lane::Lane;
 use crate::sys::packets::{Packet, Packets};
 use crate::sys::pidfd::PidFd;
 
 pub(crate) use crate::keeper::protocol::{Exited, Key, Report};
 pub(crate) use deposit::Deposit;
-pub(crate) use handover::{Handover, Held};
+pub(crate) use handover::{Handover, Held, Stray};
 pub(crate) use journal::{Frame, Journal, JournalReader};
-use outbox::Outbox;
+pub(crate) use outbox::Outbox;
 
 /// Slots of a run's descriptors.
 pub(crate) const SLOT_STDOUT: u32 = 0;
@@ -59,10 +60,10 @@ impl Custody {
         Self::default()
     }
 
-    /// The keeper at the other end of `packets`, and a journal, which it is given.
-    pub(crate) fn new(packets: Arc<Packets>, journal: Journal, is_followed: bool) -> io::Result<Self> {
+    /// The keeper at the other end of `outbox`, and a journal, which it is given.
+    pub(crate) fn new(outbox: Outbox, journal: Journal, is_followed: bool) -> io::Result<Self> {
         let inner = Inner {
-            outbox: Outbox::new(packets),
+            outbox,
             journal,
             is_retired: AtomicBool::new(false),
             is_followed: AtomicBool::new(is_followed),
@@ -157,9 +158,9 @@ impl Custody {
     }
 
     /// Gives descriptors away for as long as the entry lives.
-    pub(crate) fn hold(&self, key: Key, held: &[(u32, BorrowedFd<'_>)]) {
+    pub(crate) fn hold(&self, key: Key, lane: Option<Lane>, held: &[(u32, BorrowedFd<'_>)]) {
         let (slots, descriptors): (Vec<u32>, Vec<BorrowedFd<'_>>) = held.iter().copied().unzip();
-        self.say(&FromWorker::Hold { key, slots }, &descriptors);
+        self.say(&FromWorker::Hold { key, slots, lane }, &descriptors);
     }
 
     /// Names the child of an entry.
@@ -188,6 +189,11 @@ impl Custody {
         if inner.is_followed.load(Ordering::SeqCst) {
             inner.outbox.send(&FromWorker::Noted {}, &[]);
         }
+    }
+
+    /// How often the journal has begun to be written anew.
+    pub(crate) fn rewritings(&self) -> u64 {
+        self.inner.as_ref().map_or(0, |inner| inner.journal.rewritings())
     }
 
     /// Whether the journal has grown so much that it should be written anew.

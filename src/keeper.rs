@@ -35,9 +35,11 @@
 //!   │ ── Connection…, Exited… ─>│ ── Connection…, Exited… ──> │
 //!   │ serves what it had begun, and ends
 //! ```
-//! What the worker has sent is in the kernel's hands and is read when the worker is dead, before anything else is done. The
-//! keeper never waits for a worker: what does not fit into its queue is sent when there is room. A worker that dies is started
-//! again, at once the first time and then with a growing pause.
+//! What the worker has sent is in the kernel's hands and is read when the worker is dead, before anything else is done. So
+//! the keeper need not read each message when it comes: a worker that serves rings a bell (an eventfd) for what is urgent
+//! and now and then for the rest, and the processors are left to the commands. The keeper never waits for a worker: what
+//! does not fit into its queue is sent when there is room. A worker that dies is started again, at once the first time and
+//! then with a growing pause.
 //!
 //! **Invariants.** One thread; blocks only in `poll`; no HTTP, no runtime; an exit is recorded before it is reaped; a message
 //! that makes no sense is passed over.
@@ -60,6 +62,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
 
 use crate::clock;
+use crate::sys::lane::{self, Lane};
 use crate::sys::pidfd::{self, ExitStatus};
 use crate::sys::signals::{self, SignalFd};
 use crate::sys::wait::{self, Ended};
@@ -116,7 +119,7 @@ struct Keeper {
     pause: Duration,
     deaths: VecDeque<Instant>,
     died: Option<String>,
-    strays: Vec<Exited>,
+    strays: Vec<(Exited, Option<Lane>)>,
     connections: VecDeque<Passed>,
     upgrade: Option<Upgrade>,
     upgrades: u32,
@@ -203,9 +206,11 @@ impl Keeper {
     fn wait(&self) -> io::Result<()> {
         let mut sources = vec![PollFd::new(&self.signals, PollFlags::IN)];
         for worker in &self.workers {
-            let wanted =
-                if worker.notices.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
+            // Whoever rings is not listened to for each word. Its end is seen all the same.
+            let mut wanted = if worker.rings() { PollFlags::empty() } else { PollFlags::IN };
+            wanted.set(PollFlags::OUT, !worker.notices.is_empty());
             sources.push(PollFd::new(worker, wanted));
+            sources.push(PollFd::new(&worker.bell, PollFlags::IN));
         }
         let now = Instant::now();
         let candidate = self.workers.iter().find(|worker| worker.role == Role::Candidate);
@@ -237,6 +242,10 @@ impl Keeper {
 
     /// Reads what the workers have said.
     fn listen(&mut self) {
+        for worker in &self.workers {
+            // Before it is read: what comes afterwards rings anew.
+            worker.bell.silence();
+        }
         for pid in self.workers.iter().map(|worker| worker.pid).collect::<Vec<_>>() {
             while let Some(packet) = self.worker(pid).and_then(Worker::receive) {
                 self.hear(pid, packet);
@@ -267,7 +276,7 @@ impl Keeper {
                 && pidfd::leads_a_group(pid)
                 && self.strays.len() < STRAYS_MAX
             {
-                self.strays.push(exited);
+                self.strays.push((exited, lane::of(pid)));
                 if self.current().is_some_and(|worker| !worker.is_serving) {
                     self.notify_current(Notice::Stray(self.strays.len() - 1));
                 }

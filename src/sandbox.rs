@@ -11,7 +11,7 @@ use async_io::Timer;
 use crate::capabilities::{Keeper, Report};
 use crate::clock;
 use crate::config::Config;
-use crate::custody::{Custody, Exited, Handover, Held, Journal, Key};
+use crate::custody::{Custody, Exited, Handover, Held, Journal, Key, Outbox, Stray};
 use crate::degradation::{Degradation, Trouble};
 use crate::error::{Error, Result};
 use crate::id::{IdSource, ProcessId};
@@ -254,7 +254,7 @@ struct Start {
     custody: Custody,
     history: History,
     held: BTreeMap<Key, Held>,
-    strays: Vec<Exited>,
+    strays: Vec<Stray>,
     since_ms: Option<u64>,
     deaths: Option<Deaths>,
 }
@@ -283,7 +283,7 @@ impl Start {
         let ids = history.boot.map_or_else(IdSource::new, |boot| IdSource::resume(boot, history.next));
         Ok(Self {
             ids,
-            custody: Custody::new(packets, journal, handover.is_followed)?,
+            custody: Custody::new(Outbox::new(packets, handover.bell), journal, handover.is_followed)?,
             history,
             held: handover.held,
             strays: handover.strays,

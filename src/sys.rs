@@ -3,6 +3,7 @@
 //! Each file wraps one kernel facility in a safe function or type that says what the kernel promises. It knows no
 //! process table, no log and no HTTP: what the numbers mean is decided above.
 
+pub(crate) mod bell;
 pub(crate) mod birth;
 pub(crate) mod descriptors;
 pub(crate) mod exec;
@@ -11,6 +12,7 @@ mod fast_spawn;
 pub(crate) mod file;
 #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
 pub(crate) mod host_names;
+pub(crate) mod lane;
 pub(crate) mod oom;
 pub(crate) mod packets;
 pub(crate) mod pidfd;

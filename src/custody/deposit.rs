@@ -4,6 +4,7 @@ use std::os::fd::BorrowedFd;
 
 use super::Custody;
 use crate::keeper::protocol::Key;
+use crate::sys::lane::Lane;
 use crate::sys::pidfd::PidFd;
 
 /// The slot of an entry that holds nothing else.
@@ -19,12 +20,17 @@ pub(crate) struct Deposit {
 impl Deposit {
     /// Gives a copy of the descriptor to the keeper, if there is one.
     pub(crate) fn new(custody: &Custody, key: Key, descriptor: BorrowedFd<'_>) -> Self {
-        Self::of(custody, key, &[(SLOT, descriptor)])
+        Self::of(custody, key, None, &[(SLOT, descriptor)])
     }
 
-    /// Gives copies of several descriptors, each with its slot.
-    pub(crate) fn of(custody: &Custody, key: Key, held: &[(u32, BorrowedFd<'_>)]) -> Self {
-        custody.hold(key, held);
+    /// Gives copies of several descriptors, each with its slot, and tells the lane of the command that they are for.
+    pub(crate) fn of(
+        custody: &Custody,
+        key: Key,
+        lane: Option<Lane>,
+        held: &[(u32, BorrowedFd<'_>)],
+    ) -> Self {
+        custody.hold(key, lane, held);
         Self { custody: custody.clone(), key }
     }
 

@@ -8,18 +8,30 @@ use std::os::fd::OwnedFd;
 use crate::keeper::protocol::{
     Exited, FromWorker, Key, Report, SLOT_PIDFD, ToWorker, VERSION, decode, encode,
 };
+use crate::sys::bell::Bell;
+use crate::sys::lane::Lane;
 use crate::sys::packets::Packets;
 use crate::sys::pidfd::PidFd;
 
 /// What is held of one run.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
+    /// The lane of the command.
+    pub(crate) lane: Option<Lane>,
     /// By slot.
     pub(crate) descriptors: BTreeMap<u32, OwnedFd>,
     /// The command, if it is known.
     pub(crate) child: Option<PidFd>,
     /// How it ended, if it has.
     pub(crate) exited: Option<Exited>,
+}
+
+/// A child of nobody that ended while a start was under way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stray {
+    pub(crate) exited: Exited,
+    /// `None`: it could not be seen.
+    pub(crate) lane: Option<Lane>,
 }
 
 /// Everything that the last worker left.
@@ -37,6 +49,8 @@ pub(crate) struct Handover {
     pub(crate) upgrades: u32,
     /// What became of the last attempt.
     pub(crate) upgrade: Option<Report>,
+    /// Rung for the keeper.
+    pub(crate) bell: Option<Bell>,
     /// The sockets to accept from.
     pub(crate) listeners: Vec<TcpListener>,
     /// The journal of the last worker.
@@ -44,7 +58,7 @@ pub(crate) struct Handover {
     /// By process and run.
     pub(crate) held: BTreeMap<Key, Held>,
     /// Children of nobody that ended while a start was under way.
-    pub(crate) strays: Vec<Exited>,
+    pub(crate) strays: Vec<Stray>,
 }
 
 impl Handover {
@@ -70,15 +84,17 @@ impl Handover {
                     if version != VERSION {
                         return Err(io::Error::other(format!("the keeper speaks version {version}")));
                     }
-                    handover.listeners = descriptors.into_iter().map(TcpListener::from).collect();
+                    let mut descriptors = descriptors.into_iter();
+                    handover.bell = descriptors.next().map(Bell::from);
+                    handover.listeners = descriptors.map(TcpListener::from).collect();
                     (handover.since_ms, handover.died, handover.recent_deaths) =
                         (since_ms, died, recent_deaths);
                     (handover.is_followed, handover.upgrades, handover.upgrade) =
                         (is_followed, upgrades, upgrade);
                 }
                 ToWorker::Journal {} => handover.journal = descriptors.pop(),
-                ToWorker::Held { key, pid, slots, exited } => {
-                    let mut held = Held { exited, ..Held::default() };
+                ToWorker::Held { key, lane, pid, slots, exited } => {
+                    let mut held = Held { lane, exited, ..Held::default() };
                     for (slot, descriptor) in slots.into_iter().zip(descriptors) {
                         if slot == SLOT_PIDFD {
                             held.child = pid.and_then(|pid| PidFd::from_parts(descriptor, pid));
@@ -91,7 +107,7 @@ impl Handover {
                 ToWorker::Exited { key, exited } => {
                     handover.held.entry(key).or_default().exited = Some(exited);
                 }
-                ToWorker::Stray { exited } => handover.strays.push(exited),
+                ToWorker::Stray { exited, lane } => handover.strays.push(Stray { exited, lane }),
                 ToWorker::End {} => return Err(io::ErrorKind::Interrupted.into()),
                 // None of these is said before all is handed over.
                 ToWorker::Reload {}

@@ -50,6 +50,8 @@ struct Files {
     present: Part,
     /// Written beside the present one until it knows all.
     successor: Option<Part>,
+    /// How often one was begun.
+    rewritings: u64,
 }
 
 #[derive(Debug)]
@@ -85,7 +87,7 @@ impl Part {
 impl Journal {
     /// An empty one.
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { files: Mutex::new(Files { present: Part::new()?, successor: None }) })
+        Ok(Self { files: Mutex::new(Files { present: Part::new()?, successor: None, rewritings: 0 }) })
     }
 
     /// Goes on with one that another worker wrote, and gives what it wrote. A file that is none is an error.
@@ -93,7 +95,7 @@ impl Journal {
         let file = File::from(file);
         let (frames, end) = parse(&file::contents(&file)?).ok_or_else(other_version)?;
         let present = Part { file, end: end as u64, begun_with: 0 };
-        Ok((Self { files: Mutex::new(Files { present, successor: None }) }, frames))
+        Ok((Self { files: Mutex::new(Files { present, successor: None, rewritings: 0 }) }, frames))
     }
 
     /// Appends a record.
@@ -136,12 +138,18 @@ impl Journal {
         files.successor.is_none() && present.end > DUE_BYTES.max(present.begun_with * DUE_GROWTH)
     }
 
+    /// How often a new file was begun.
+    pub(super) fn rewritings(&self) -> u64 {
+        self.lock().rewritings
+    }
+
     /// Begins a new file beside the present one; false when somebody has done so.
     pub(super) fn begin_successor(&self) -> io::Result<bool> {
         let successor = Part::new()?;
         let mut files = self.lock();
         let is_first = files.successor.is_none();
         files.successor.get_or_insert(successor);
+        files.rewritings += u64::from(is_first);
         Ok(is_first)
     }
 

@@ -7,20 +7,29 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::keeper::protocol::{FromWorker, encode};
+use crate::sys::bell::Bell;
 use crate::sys::packets::Packets;
 
 /// How long room is waited for before it is looked at again whether the keeper is still there.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// The pause before it is tried again.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// So many messages are left unread by a keeper that nobody rings for. With four descriptors each they are far from what a queue
+/// and the limit of descriptors under way hold.
+const UNRUNG_MAX: u32 = 16;
+
 /// The sending side of the pair.
 #[derive(Debug)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
 struct Shared {
     packets: Arc<Packets>,
+    bell: Option<Bell>,
     /// Held while a message is sent, so that messages keep their order.
     queue: Mutex<Queue>,
 }
@@ -29,14 +38,16 @@ struct Shared {
 struct Queue {
     /// Not empty while a thread waits for room.
     waiting: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
+    /// Messages since the bell was rung.
+    unrung: u32,
     /// The keeper is gone.
     is_broken: bool,
 }
 
 impl Outbox {
     /// An empty one.
-    pub(super) fn new(packets: Arc<Packets>) -> Self {
-        Self { shared: Arc::new(Shared { packets, queue: Mutex::default() }) }
+    pub(crate) fn new(packets: Arc<Packets>, bell: Option<Bell>) -> Self {
+        Self { shared: Arc::new(Shared { packets, bell, queue: Mutex::default() }) }
     }
 
     /// Whether the keeper is gone.
@@ -60,7 +71,7 @@ impl Outbox {
         let Ok(bytes) = encode(message) else { return };
         if queue.waiting.is_empty() {
             match self.shared.packets.send(&bytes, descriptors) {
-                Ok(()) => return,
+                Ok(()) => return self.shared.ring(&mut queue, is_urgent(message)),
                 Err(error) if is_full(&error) => {
                     let shared = self.shared.clone();
                     blocking::unblock(move || shared.send_waiting()).detach();
@@ -79,7 +90,19 @@ impl Outbox {
 }
 
 impl Shared {
+    /// Rings the bell, if it is time.
+    fn ring(&self, queue: &mut Queue, is_urgent: bool) {
+        queue.unrung += 1;
+        if is_urgent || queue.unrung >= UNRUNG_MAX {
+            queue.unrung = 0;
+            if let Some(bell) = &self.bell {
+                bell.ring();
+            }
+        }
+    }
+
     /// Sends what waits, in order, as room comes.
+    #[expect(clippy::disallowed_methods, reason = "the kernel has no event for fewer descriptors under way")]
     fn send_waiting(&self) {
         loop {
             {
@@ -92,11 +115,13 @@ impl Shared {
                         Err(error) => return queue.give_up(&error),
                     }
                 }
+                self.ring(&mut queue, true);
                 if queue.waiting.is_empty() {
                     return;
                 }
             }
-            // It may have been stopped, or be slow.
+            // It may have been stopped, or be slow. Too many descriptors on their way are no lack of room: the pause is for those.
+            std::thread::sleep(PAUSE);
             self.packets.wait_for_room(LOOK_AGAIN).ok();
         }
     }
@@ -117,6 +142,11 @@ impl Queue {
     }
 }
 
+/// Whether somebody waits for what the keeper does about it. The others only have to be there when this worker is dead.
+fn is_urgent(message: &FromWorker) -> bool {
+    !matches!(message, FromWorker::Hold { .. } | FromWorker::Born { .. } | FromWorker::Drop { .. })
+}
+
 /// The queue is full, or too many descriptors are under way at once.
 fn is_full(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM | libc::ETOOMANYREFS))
@@ -131,7 +161,7 @@ mod tests {
     fn what_does_not_fit_comes_later_and_in_order() {
         const MESSAGES: u64 = 20_000;
         let (ours, theirs) = Packets::pair().unwrap();
-        let outbox = Outbox::new(Arc::new(ours));
+        let outbox = Outbox::new(Arc::new(ours), None);
         let key = |serial| Key { boot: 1, serial, run: 0 };
         for serial in 0..MESSAGES {
             outbox.send(&FromWorker::Drop { key: key(serial) }, &[]);

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::fd::OwnedFd;
 
 use super::protocol::{Exited, Key};
+use crate::sys::lane::Lane;
 use crate::sys::pidfd::PidFd;
 use crate::sys::usage::ResourceUsage;
 
 /// What is held for one run of a process.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
+    /// The lane of the command.
+    pub(super) lane: Option<Lane>,
     /// By slot.
     pub(super) descriptors: BTreeMap<u32, OwnedFd>,
     /// The command, once it is known.
@@ -50,8 +53,10 @@ impl Entries {
     }
 
     /// Holds descriptors. What is too much of one or the other is dropped.
-    pub(super) fn hold(&mut self, key: Key, slots: Vec<u32>, descriptors: Vec<OwnedFd>) {
-        self.by_key.entry(key).or_default().descriptors.extend(slots.into_iter().zip(descriptors));
+    pub(super) fn hold(&mut self, key: Key, lane: Option<Lane>, slots: Vec<u32>, descriptors: Vec<OwnedFd>) {
+        let entry = self.by_key.entry(key).or_default();
+        entry.lane = lane.or(entry.lane);
+        entry.descriptors.extend(slots.into_iter().zip(descriptors));
     }
 
     /// Enters the child of an entry.

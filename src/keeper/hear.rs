@@ -21,13 +21,13 @@ impl Keeper {
         };
         match message {
             FromWorker::Hello { version } => self.heard_hello(from, role, version),
-            FromWorker::Hold { key, slots } => self.entries.hold(key, slots, descriptors),
+            FromWorker::Hold { key, slots, lane } => self.entries.hold(key, lane, slots, descriptors),
             FromWorker::Born { key, pid } => {
                 if let Some(child) = descriptors.pop().and_then(|fd| PidFd::from_parts(fd, pid)) {
                     self.entries.born(key, child);
                     // A worker has found out whose child it was that ended before.
-                    if let Some(n) = self.strays.iter().position(|exited| exited.pid == pid) {
-                        self.entries.record(key, self.strays.remove(n));
+                    if let Some((exited, _)) = self.strays.iter().find(|(exited, _)| exited.pid == pid) {
+                        self.entries.record(key, *exited);
                     }
                 }
             }

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::sys::lane::Lane;
 use crate::sys::pidfd::ExitStatus;
 use crate::sys::usage::ResourceUsage;
 
@@ -42,8 +43,14 @@ pub(crate) struct Exited {
 pub(crate) enum FromWorker {
     /// It has started and waits for what the keeper holds.
     Hello { version: u32 },
-    /// These descriptors are to outlive the worker. One that is held in a slot already is replaced.
-    Hold { key: Key, slots: Vec<u32> },
+    /// These descriptors are to outlive the worker. One that is held in a slot already is replaced. Of a command that is about to
+    /// be born: its lane.
+    Hold {
+        key: Key,
+        slots: Vec<u32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lane: Option<Lane>,
+    },
     /// The child of this entry; its pidfd travels beside.
     Born { key: Key, pid: u32 },
     /// These descriptors are needed no more.
@@ -80,7 +87,7 @@ pub(crate) struct Report {
 /// What the keeper says.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ToWorker {
-    /// The first message. The listening sockets travel beside.
+    /// The first message. The bell travels beside, and the listening sockets.
     Welcome {
         version: u32,
         /// When the keeper started: milliseconds since 1970.
@@ -99,11 +106,11 @@ pub(crate) enum ToWorker {
     /// The state of the last worker travels beside.
     Journal {},
     /// An entry, its descriptors, and how its child ended, if the keeper has reaped it.
-    Held { key: Key, pid: Option<u32>, slots: Vec<u32>, exited: Option<Exited> },
+    Held { key: Key, lane: Option<Lane>, pid: Option<u32>, slots: Vec<u32>, exited: Option<Exited> },
     /// The child of an entry has ended since.
     Exited { key: Key, exited: Exited },
     /// A child has ended that belongs to no entry, while an entry had no child: a start that the worker's end cut short.
-    Stray { exited: Exited },
+    Stray { exited: Exited, lane: Option<Lane> },
     /// Everything that is held was sent.
     Ready {},
     /// The keeper was told to go away, and the worker goes first.
@@ -151,7 +158,7 @@ mod tests {
         let exited = Exited { pid: 9, status: ExitStatus::Signal(15), at_ms: 1000, usage: None };
         check(&FromWorker::Hello { version: 1 }, r#"{"Hello":{"version":1}}"#);
         check(
-            &FromWorker::Hold { key, slots: vec![0, 1] },
+            &FromWorker::Hold { key, slots: vec![0, 1], lane: None },
             r#"{"Hold":{"key":{"boot":7,"serial":1,"run":0},"slots":[0,1]}}"#,
         );
         check(&FromWorker::Born { key, pid: 9 }, r#"{"Born":{"key":{"boot":7,"serial":1,"run":0},"pid":9}}"#);

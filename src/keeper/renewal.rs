@@ -23,6 +23,7 @@ use super::entry::{Entries, Entry};
 use super::protocol::{Exited, Key, Report, VERSION};
 use super::worker::{Program, Role, Worker};
 use crate::sys::descriptors::{self, inherited};
+use crate::sys::lane::Lane;
 use crate::sys::packets::Packets;
 use crate::sys::pidfd::PidFd;
 use crate::sys::signals::SignalFd;
@@ -50,6 +51,7 @@ struct State {
 #[derive(Debug, Serialize, Deserialize)]
 struct HeldState {
     key: Key,
+    lane: Option<Lane>,
     descriptors: Vec<(u32, RawFd)>,
     child: Option<(u32, RawFd)>,
     exited: Option<Exited>,
@@ -59,6 +61,7 @@ struct HeldState {
 struct WorkerState {
     pid: i32,
     socket: RawFd,
+    bell: RawFd,
     is_retired: bool,
 }
 
@@ -109,6 +112,7 @@ impl Keeper {
     fn state(&self) -> State {
         let entries = self.entries.iter().map(|(key, entry)| HeldState {
             key,
+            lane: entry.lane,
             descriptors: entry.descriptors.iter().map(|(slot, fd)| (*slot, fd.as_raw_fd())).collect(),
             child: entry.child.as_ref().map(|child| (child.pid(), child.as_fd().as_raw_fd())),
             exited: entry.exited,
@@ -116,6 +120,7 @@ impl Keeper {
         let workers = self.workers.iter().map(|worker| WorkerState {
             pid: worker.pid.as_raw_pid(),
             socket: worker.as_fd().as_raw_fd(),
+            bell: worker.bell.as_fd().as_raw_fd(),
             is_retired: worker.role == Role::Retired,
         });
         State {
@@ -138,7 +143,7 @@ impl Keeper {
         let mut all: Vec<BorrowedFd<'_>> = self.listeners.iter().map(AsFd::as_fd).collect();
         all.extend(self.journal.as_ref().map(AsFd::as_fd));
         all.extend(self.program.file());
-        all.extend(self.workers.iter().map(AsFd::as_fd));
+        all.extend(self.workers.iter().flat_map(|worker| [worker.as_fd(), worker.bell.as_fd()]));
         for (_, entry) in self.entries.iter() {
             all.extend(entry.descriptors.values().map(AsFd::as_fd));
             all.extend(entry.child.as_ref().map(AsFd::as_fd));
@@ -153,10 +158,11 @@ impl Keeper {
             return Err(io::Error::other("the keeper's state is of another version"));
         }
         let mut entries = Entries::default();
-        for HeldState { key, descriptors, child, exited } in state.entries {
+        for HeldState { key, lane, descriptors, child, exited } in state.entries {
             let descriptors = descriptors.into_iter().map(|(slot, fd)| Ok((slot, inherited(fd)?)));
             let child = child.map(|(pid, fd)| Ok::<_, io::Error>(PidFd::from_parts(inherited(fd)?, pid)));
             let entry = Entry {
+                lane,
                 descriptors: descriptors.collect::<io::Result<_>>()?,
                 child: child.transpose()?.flatten(),
                 exited,
@@ -164,11 +170,12 @@ impl Keeper {
             entries.insert(key, entry);
         }
         let mut workers = Vec::new();
-        for WorkerState { pid, socket, is_retired } in state.workers {
+        for WorkerState { pid, socket, bell, is_retired } in state.workers {
             let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?;
             workers.push(Worker {
                 pid,
                 packets: Packets::inherited(socket)?,
+                bell: inherited(bell)?.into(),
                 role: if is_retired { Role::Retired } else { Role::Current },
                 began: Instant::now(),
                 is_serving: !is_retired,

@@ -41,8 +41,9 @@ impl Keeper {
                         .map(|upgrade| protocol::Report { note: upgrade.note.clone(), error: None })
                         .or(self.report.clone()),
                 };
-                let listeners: Vec<BorrowedFd<'_>> = self.listeners.iter().map(AsFd::as_fd).collect();
-                worker.send(&welcome, &listeners)
+                let mut descriptors = vec![worker.bell.as_fd()];
+                descriptors.extend(self.listeners.iter().map(AsFd::as_fd));
+                worker.send(&welcome, &descriptors)
             }
             Notice::Journal => match &self.journal {
                 Some(journal) => worker.send(&ToWorker::Journal {}, &[journal.as_fd()]),
@@ -54,7 +55,7 @@ impl Keeper {
                 None => Ok(()),
             },
             Notice::Stray(n) => match self.strays.get(n) {
-                Some(exited) => worker.send(&ToWorker::Stray { exited: *exited }, &[]),
+                Some((exited, lane)) => worker.send(&ToWorker::Stray { exited: *exited, lane: *lane }, &[]),
                 None => Ok(()),
             },
             Notice::Ready => worker.send(&ToWorker::Ready {}, &[]),
@@ -88,6 +89,6 @@ impl Keeper {
             slots.push(protocol::SLOT_PIDFD);
             descriptors.push(child.as_fd());
         }
-        worker.send(&ToWorker::Held { key, pid, slots, exited: entry.exited }, &descriptors)
+        worker.send(&ToWorker::Held { key, lane: entry.lane, pid, slots, exited: entry.exited }, &descriptors)
     }
 }

@@ -14,6 +14,7 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal};
 
 use super::protocol::{Key, SOCKET, ToWorker, encode};
+use crate::sys::bell::Bell;
 use crate::sys::descriptors;
 use crate::sys::packets::{Packet, Packets};
 
@@ -105,6 +106,8 @@ pub(super) enum Role {
 pub(super) struct Worker {
     pub(super) pid: Pid,
     pub(super) packets: Packets,
+    /// Rung by the worker once it serves.
+    pub(super) bell: Bell,
     pub(super) role: Role,
     pub(super) began: Instant,
     /// It has said that it accepts connections.
@@ -118,6 +121,7 @@ impl Worker {
     #[expect(clippy::disallowed_methods, reason = "the keeper starts the worker")]
     pub(super) fn start(program: &Program, role: Role) -> io::Result<Self> {
         let (ours, theirs) = Packets::pair()?;
+        let bell = Bell::new()?;
         let mut command = Command::new(program.path());
         command.arg0("boxd").args(&program.arguments);
         command.env(SOCKET, theirs.number().to_string()).env_remove(super::renewal::STATE);
@@ -126,7 +130,12 @@ impl Worker {
         // The child is waited for by its number, with all others.
         let pid = Pid::from_child(&child);
         let (began, notices) = (Instant::now(), VecDeque::new());
-        Ok(Self { pid, packets: ours, role, began, is_serving: false, notices })
+        Ok(Self { pid, packets: ours, bell, role, began, is_serving: false, notices })
+    }
+
+    /// Whether it rings when there is something to read.
+    pub(super) fn rings(&self) -> bool {
+        self.is_serving && self.role == Role::Current
     }
 
     /// The next message that is there.

@@ -17,7 +17,7 @@ use super::state::{Ending, Exit, State};
 use super::stdin::Stdin;
 use super::supervise::{Supervisor, exit, forget};
 use crate::clock;
-use crate::custody::{Deposit, Exited, Held, Key, SLOT_STDERR, SLOT_STDIN, SLOT_STDOUT};
+use crate::custody::{Deposit, Exited, Held, Key, SLOT_STDERR, SLOT_STDIN, SLOT_STDOUT, Stray};
 use crate::id::ProcessId;
 use crate::log::{ExitWatch, Intake, Kept, Log, LogDeposits};
 use crate::sys::pidfd::{ExitStatus, PidFd};
@@ -61,7 +61,7 @@ impl Belongings {
 
 impl Supervisor {
     /// Takes over everything that an earlier worker knew. Blocks on the disk.
-    pub(crate) fn adopt(self: &Arc<Self>, history: History, held: BTreeMap<Key, Held>, strays: Vec<Exited>) {
+    pub(crate) fn adopt(self: &Arc<Self>, history: History, held: BTreeMap<Key, Held>, strays: Vec<Stray>) {
         let mut belongings = Belongings::sort(held, self.ids.boot());
         super::unborn::find(self, &history, &mut belongings, strays);
         let mut ended = Vec::new();

@@ -1,9 +1,11 @@
 //! `Intents`: commands that are about to be started. Each is noted before, so that a worker that is killed in the middle of
 //! a start leaves a word of what was wanted.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::process::Process;
 use super::record::{self, ProcessRecord};
 use super::spec::ProcessSpec;
 use super::supervise::Supervisor;
@@ -20,6 +22,8 @@ pub(crate) struct Intents {
 pub(crate) struct Intent {
     supervisor: Arc<Supervisor>,
     id: ProcessId,
+    /// How often the journal had been written anew.
+    rewritings: u64,
     is_fulfilled: bool,
 }
 
@@ -27,7 +31,7 @@ impl Intents {
     /// Notes all of them again.
     pub(super) fn tell(&self, supervisor: &Supervisor) {
         for (id, spec) in &*self.lock() {
-            let intent = ProcessRecord::Intent { id: *id, spec: spec.clone() };
+            let intent = ProcessRecord::Intent { id: *id, spec: Cow::Borrowed(spec) };
             supervisor.logs.custody.note(record::KIND, &intent);
         }
     }
@@ -41,17 +45,23 @@ impl Intent {
     /// Notes one.
     pub(super) fn note(supervisor: &Arc<Supervisor>, id: ProcessId, spec: &ProcessSpec) -> Self {
         let custody = &supervisor.logs.custody;
+        let rewritings = custody.rewritings();
         if custody.is_kept() {
             // Entered first: a journal that is written anew has it from here or from there.
             supervisor.intents.lock().insert(id, spec.clone());
-            custody.note(record::KIND, &ProcessRecord::Intent { id, spec: spec.clone() });
+            custody.note(record::KIND, &ProcessRecord::Intent { id, spec: Cow::Borrowed(spec) });
         }
-        Self { supervisor: supervisor.clone(), id, is_fulfilled: false }
+        Self { supervisor: supervisor.clone(), id, rewritings, is_fulfilled: false }
     }
 
-    /// The process is in the table, and noted.
-    pub(super) fn fulfilled(mut self) {
+    /// The process is in the table: notes where it stands, and the rest again if the journal has begun to be written anew since.
+    pub(super) fn fulfilled(mut self, process: &Process) {
         self.is_fulfilled = true;
+        if self.supervisor.logs.custody.rewritings() == self.rewritings {
+            process.tell_state();
+        } else {
+            process.tell();
+        }
     }
 }
 

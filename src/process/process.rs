@@ -1,5 +1,6 @@
 //! `Process`: one entry of the table. What it is never changes (`spec`); where it stands is published with an event.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -50,7 +51,7 @@ struct Inner {
 }
 
 impl Process {
-    /// A process whose first run has just started. `tell` must follow once others can find it.
+    /// A process whose first run has just started. `tell` or `tell_state` must follow once others can find it.
     pub(crate) fn new(id: ProcessId, spec: ProcessSpec, log: Arc<Log>, pid: u32, run: Run) -> Arc<Self> {
         let state = State::started(pid, clock::now_ms(), clock::boot_ms());
         Self::restored(id, spec, log, state, Some(run))
@@ -173,10 +174,16 @@ impl Process {
         }
         {
             let inner = self.lock();
-            self.custody.note(record::KIND, &ProcessRecord::Intent { id: self.id, spec: self.spec.clone() });
+            let spec = Cow::Borrowed(&self.spec);
+            self.custody.note(record::KIND, &ProcessRecord::Intent { id: self.id, spec });
             self.note(&inner);
         }
         self.log.tell();
+    }
+
+    /// Notes where it stands, when everything else is noted.
+    pub(crate) fn tell_state(&self) {
+        self.note(&self.lock());
     }
 
     /// Takes over where another worker says that it stands.

@@ -5,6 +5,7 @@
 //! says replaces what an earlier one said, so that a record may come twice. Descriptors are no part of it; the keeper holds
 //! them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
@@ -24,11 +25,11 @@ pub(crate) const VERSION: u32 = 1;
 
 /// A change of the process table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum ProcessRecord {
+pub(crate) enum ProcessRecord<'a> {
     /// Whose ids these are. The first record, and again in each journal that is written anew.
     Boot { version: u32, boot: u32, next: u64 },
     /// A command is about to be started. Without a state it never was, unless a child is found.
-    Intent { id: ProcessId, spec: ProcessSpec },
+    Intent { id: ProcessId, spec: Cow<'a, ProcessSpec> },
     /// Where the process stands.
     State { id: ProcessId, state: State },
     /// The process is forgotten.
@@ -85,7 +86,7 @@ impl History {
         Ok(history)
     }
 
-    fn apply(&mut self, record: ProcessRecord) -> Result<(), Unreadable> {
+    fn apply(&mut self, record: ProcessRecord<'_>) -> Result<(), Unreadable> {
         match record {
             ProcessRecord::Boot { version, .. } if version != VERSION => {
                 return Err(Unreadable::Version(version));
@@ -96,7 +97,8 @@ impl History {
             }
             ProcessRecord::Intent { id, spec } => {
                 self.next = self.next.max(id.serial() + 1);
-                let fresh = || Remembered { spec, state: None, log: LogHistory::default() };
+                let fresh =
+                    || Remembered { spec: spec.into_owned(), state: None, log: LogHistory::default() };
                 self.processes.entry(id).or_insert_with(fresh);
             }
             ProcessRecord::State { id, state } => {

@@ -116,16 +116,21 @@ pub(crate) fn spawn(spec: &ProcessSpec, place: &Place<'_>) -> Result<Spawned> {
     let line = Line { spec, shell, id, argument: &argument };
     let ends = Ends { stdin: stdin_end, stdout: stdout_end, stderr: stderr_end };
     let starting = Starting::enter(&stderr)?;
+    let birth = match group {
+        Some(group) => Birth::Grouped(line, ends, group),
+        None => Birth::Plain(prepare(&line, ends).map_err(failed)?),
+    };
     let turn = custody.is_kept().then(Turn::take);
     // In the keeper's hands before there is a command: it may print and exit, and we be killed, before the next line.
     let mut held = vec![(SLOT_STDOUT, stdout.as_fd()), (SLOT_STDERR, stderr.as_fd())];
     held.extend(stdin.as_ref().map(|stdin| (SLOT_STDIN, stdin.as_fd())));
-    let deposit = Deposit::of(custody, Kept::Run(run).key(id), &held);
-    let (pid, child) = if let Some(group) = group {
-        (grouped::start(&line, ends, group)?, None)
-    } else {
-        let child = start(&line, ends).map_err(failed)?;
-        (child.id(), Some(child))
+    let deposit = Deposit::of(custody, Kept::Run(run).key(id), turn.as_ref().map(Turn::lane), &held);
+    let (pid, child) = match birth {
+        Birth::Grouped(line, ends, group) => (grouped::start(&line, ends, group)?, None),
+        Birth::Plain(command) => {
+            let child = start(command).map_err(failed)?;
+            (child.id(), Some(child))
+        }
     };
     children::born(&starting, pid);
     let pidfd = match PidFd::open(pid) {
@@ -163,9 +168,16 @@ struct Ends {
     stderr: OwnedFd,
 }
 
-/// Starts it the fast way.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that starts commands")]
-fn start(line: &Line<'_>, ends: Ends) -> io::Result<async_process::Child> {
+/// How a command is born.
+enum Birth<'a> {
+    /// The fast way, all prepared.
+    Plain(async_process::Command),
+    /// In control groups.
+    Grouped(Line<'a>, Ends, &'a ControlGroup),
+}
+
+/// What the fast way needs, made before it is its turn.
+fn prepare(line: &Line<'_>, ends: Ends) -> io::Result<async_process::Command> {
     let Line { spec, shell, id, argument } = line;
     let mut command = std::process::Command::new(&shell.program);
     command.arg0(&shell.name).args(&shell.args).arg(argument).process_group(0);
@@ -179,7 +191,14 @@ fn start(line: &Line<'_>, ends: Ends) -> io::Result<async_process::Child> {
     // The conversion forgets the stdio of the inner command, so it is set on the outer one.
     let mut command = async_process::Command::from(command);
     command.stdin(ends.stdin.map_or_else(pipe::no_input, Ok)?).stdout(ends.stdout).stderr(ends.stderr);
-    command.reap_on_drop(false).kill_on_drop(false).spawn()
+    command.reap_on_drop(false).kill_on_drop(false);
+    Ok(command)
+}
+
+/// Starts it the fast way. The command's ends of its pipes are closed here when this is over.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that starts commands")]
+fn start(mut command: async_process::Command) -> io::Result<async_process::Child> {
+    command.spawn()
 }
 
 fn check_nul(spec: &ProcessSpec) -> Result<()> {

@@ -96,8 +96,7 @@ impl Supervisor {
             process.group.set(group).expect("it was just made");
         }
         self.table.insert(process.clone());
-        process.tell();
-        intent.fulfilled();
+        intent.fulfilled(&process);
         drop(reservation);
         if let Err(error) = self.watch(&process, intake) {
             self.table.remove(&process);

@@ -16,9 +16,10 @@ use super::state::State;
 use super::supervise::Supervisor;
 use super::tree::{self, Orphan};
 use crate::clock;
-use crate::custody::Exited;
+use crate::custody::Stray;
 use crate::id::ProcessId;
 use crate::log::Kept;
+use crate::sys::lane::Lane;
 use crate::sys::pidfd::PidFd;
 
 /// How often children in the middle of an `execve` are looked at, and the pause between two looks.
@@ -30,7 +31,7 @@ pub(super) fn find(
     supervisor: &Arc<Supervisor>,
     history: &History,
     belongings: &mut HashMap<u64, Belongings>,
-    mut strays: Vec<Exited>,
+    mut strays: Vec<Stray>,
 ) {
     let mut unborn: Vec<(ProcessId, u32)> = Vec::new();
     for id in history.processes.keys() {
@@ -57,14 +58,19 @@ pub(super) fn find(
         {
             supervisor.logs.custody.born(Kept::Run(run).key(id), &pidfd);
             held.child = Some(pidfd);
-        } else if !strays.is_empty() {
-            // One start at a time is in this place (`Turn`), so it is this one's. Only beside a start that a hung file system
-            // holds up can there be two, and then it is the oldest for the oldest.
-            let exited = strays.remove(0);
+        } else if let Some(n) = strays.iter().position(|stray| may_be(held.lane, stray.lane)) {
+            // One start at a time is in a lane (`Turn`), so it is this one's. Only beside a start that a hung file system holds
+            // up can there be two, and then it is the oldest for the oldest.
+            let exited = strays.remove(n).exited;
             held.child = PidFd::of_past(exited.pid);
             held.exited = Some(exited);
         }
     }
+}
+
+/// Whether a command of one lane may be a child that was seen in another. A lane that nobody saw may be any.
+fn may_be(started_in: Option<Lane>, seen_in: Option<Lane>) -> bool {
+    started_in.is_none() || seen_in.is_none() || started_in == seen_in
 }
 
 /// The orphans that lead a group, when none is on its way to its program any more.

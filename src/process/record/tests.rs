@@ -37,9 +37,9 @@ fn the_last_word_counts_and_what_is_forgotten_is_gone() {
     let sealed = Offsets { stdout: 3, stderr: 0 };
     let frames = [
         frame(KIND, &ProcessRecord::Boot { version: VERSION, boot: 7, next: 1 }),
-        frame(KIND, &ProcessRecord::Intent { id: a, spec: spec("a") }),
-        frame(KIND, &ProcessRecord::Intent { id: b, spec: spec("b") }),
-        frame(KIND, &ProcessRecord::Intent { id: c, spec: spec("c") }),
+        frame(KIND, &ProcessRecord::Intent { id: a, spec: Cow::Owned(spec("a")) }),
+        frame(KIND, &ProcessRecord::Intent { id: b, spec: Cow::Owned(spec("b")) }),
+        frame(KIND, &ProcessRecord::Intent { id: c, spec: Cow::Owned(spec("c")) }),
         frame(KIND, &ProcessRecord::State { id: a, state: running.clone() }),
         frame(KIND, &ProcessRecord::State { id: c, state: running }),
         frame(KIND, &ProcessRecord::Forgotten { id: c }),
