@@ -62,7 +62,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
 
 use crate::clock;
-use crate::sys::lane::{self, Lane};
+use crate::sys::lane::Lane;
 use crate::sys::pidfd::{self, ExitStatus};
 use crate::sys::signals::{self, SignalFd};
 use crate::sys::wait::{self, Ended};
@@ -276,7 +276,7 @@ impl Keeper {
                 && pidfd::leads_a_group(pid)
                 && self.strays.len() < STRAYS_MAX
             {
-                self.strays.push((exited, lane::of(pid)));
+                self.strays.push((exited, Lane::of(pid)));
                 if self.current().is_some_and(|worker| !worker.is_serving) {
                     self.notify_current(Notice::Stray(self.strays.len() - 1));
                 }

@@ -8,15 +8,14 @@
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::sys::lane::{self, InLane, Lane};
+use crate::sys::lane::{InLane, Lane};
 
 /// Fifty times what a start takes.
 const TURN_MAX: Duration = Duration::from_millis(25);
 
 /// The lanes, of the whole operating system process, as children are.
 static LANES: LazyLock<Mutex<Vec<Occupied>>> = LazyLock::new(|| {
-    let lanes: &[Lane] = if lane::is_known() { &[Lane::Plain, Lane::Marked] } else { &[Lane::Plain] };
-    Mutex::new(lanes.iter().map(|lane| Occupied { lane: *lane, turns: 0, since: None }).collect())
+    Mutex::new(Lane::all().into_iter().map(|lane| Occupied { lane, turns: 0, since: None }).collect())
 });
 
 /// A turn is over.
@@ -36,7 +35,7 @@ struct Occupied {
 pub(super) struct Turn {
     at: usize,
     number: u64,
-    _in_lane: InLane,
+    in_lane: InLane,
 }
 
 impl Turn {
@@ -44,31 +43,28 @@ impl Turn {
     pub(super) fn take() -> Self {
         let mut lanes = lock();
         loop {
-            let left = |lane: &Occupied| {
-                lane.since.map_or(Duration::ZERO, |since| TURN_MAX.saturating_sub(since.elapsed()))
-            };
-            let soonest = lanes.iter().enumerate().map(|(at, lane)| (left(lane), at)).min();
-            match soonest {
-                Some((Duration::ZERO, at)) => {
-                    let occupied = &mut lanes[at];
-                    occupied.turns += 1;
-                    occupied.since = Some(Instant::now());
-                    let (number, lane) = (occupied.turns, occupied.lane);
-                    drop(lanes);
-                    return Self { at, number, _in_lane: InLane::enter(lane) };
-                }
-                Some((left, _)) => {
-                    lanes = OVER.wait_timeout(lanes, left).unwrap_or_else(PoisonError::into_inner).0;
-                }
-                None => lanes = OVER.wait(lanes).unwrap_or_else(PoisonError::into_inner),
+            let (at, left) = soonest(&lanes, Instant::now());
+            if left.is_zero() {
+                let occupied = &mut lanes[at];
+                occupied.turns += 1;
+                occupied.since = Some(Instant::now());
+                return Self { at, number: occupied.turns, in_lane: InLane::enter(occupied.lane) };
             }
+            lanes = OVER.wait_timeout(lanes, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     /// The lane of what is started.
     pub(super) fn lane(&self) -> Lane {
-        lock()[self.at].lane
+        self.in_lane.lane()
     }
+}
+
+/// The lane to enter next, and how long it must not be: a free one, or else the one that was held longest. There is always one.
+fn soonest(lanes: &[Occupied], now: Instant) -> (usize, Duration) {
+    let left = |since| TURN_MAX.saturating_sub(now.saturating_duration_since(since));
+    let next = lanes.iter().enumerate().min_by_key(|(_, lane)| lane.since);
+    next.map(|(at, lane)| (at, lane.since.map_or(Duration::ZERO, left))).unwrap_or_default()
 }
 
 impl Drop for Turn {
@@ -89,6 +85,21 @@ fn lock() -> MutexGuard<'static, Vec<Occupied>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_free_lane_comes_before_one_that_is_held_too_long() {
+        let began = Instant::now();
+        let held = |for_ms: u64| Some(began + Duration::from_millis(100 - for_ms));
+        let lanes = |since: &[Option<Instant>]| -> Vec<Occupied> {
+            let lane = Lane::all()[0];
+            since.iter().map(|since| Occupied { lane, turns: 1, since: *since }).collect()
+        };
+        let now = began + Duration::from_millis(100);
+        let next = |since: &[Option<Instant>]| soonest(&lanes(since), now);
+        assert_eq!(next(&[held(1), held(90), None]), (2, Duration::ZERO));
+        assert_eq!(next(&[held(1), held(30), held(20)]), (1, Duration::ZERO));
+        assert_eq!(next(&[held(1), held(20), held(5)]), (1, Duration::from_millis(5)));
+    }
 
     #[test]
     fn starts_that_hang_hold_nobody_up_for_long() {
