@@ -19,6 +19,7 @@ pub(crate) mod pidfd;
 pub(crate) mod pipe;
 pub(crate) mod poller;
 pub(crate) mod readiness;
+pub(crate) mod shared_memory;
 pub(crate) mod signals;
 pub(crate) mod usage;
 pub(crate) mod wait;

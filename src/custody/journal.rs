@@ -19,6 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 
 use crate::sys::file;
+use crate::sys::shared_memory::SharedMemory;
 
 /// Names the format and its version.
 const HEAD: &[u8; 8] = b"boxdjnl1";
@@ -27,8 +28,8 @@ const HEAD: &[u8; 8] = b"boxdjnl1";
 const RECORD_HEAD: usize = 8;
 
 /// A journal is written anew when it is this long, and several times as long as when it was new.
-const DUE_BYTES: u64 = 4 * 1024 * 1024;
-const DUE_GROWTH: u64 = 4;
+const DUE_BYTES: usize = 4 * 1024 * 1024;
+const DUE_GROWTH: usize = 4;
 
 /// A record.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,31 +57,38 @@ struct Files {
 
 #[derive(Debug)]
 struct Part {
-    file: File,
-    end: u64,
+    memory: SharedMemory,
+    end: usize,
     /// How long it was when it knew all.
-    begun_with: u64,
+    begun_with: usize,
 }
 
 impl Part {
     fn new() -> io::Result<Self> {
-        let file = file::in_memory("boxd-journal")?;
-        file.write_all_at(HEAD, 0)?;
-        Ok(Self { file, end: HEAD.len() as u64, begun_with: 0 })
+        let mut memory = SharedMemory::new(file::growing("boxd-journal")?)?;
+        memory.publish(0, *HEAD)?;
+        Ok(Self { memory, end: HEAD.len(), begun_with: 0 })
     }
 
     fn append(&mut self, kind: u8, bytes: &[u8]) -> io::Result<()> {
         let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
-        // Zeroes behind it, so that what a failed attempt may have left there is no length.
-        let mut record = vec![0; bytes.len().next_multiple_of(RECORD_HEAD) + RECORD_HEAD];
-        record[..bytes.len()].copy_from_slice(bytes);
-        self.file.write_all_at(&record, self.end + RECORD_HEAD as u64)?;
-        let mut head = [0; RECORD_HEAD];
-        head[..4].copy_from_slice(&length.to_le_bytes());
-        head[4] = kind;
-        self.file.write_all_at(&head, self.end)?;
-        self.end += record.len() as u64;
+        let padded = bytes.len().next_multiple_of(RECORD_HEAD);
+        let record = self.memory.space(self.end + RECORD_HEAD, padded + RECORD_HEAD)?;
+        let (text, behind) = record.split_at_mut(bytes.len());
+        text.copy_from_slice(bytes);
+        // What a failed attempt may have left there is no length.
+        behind.fill(0);
+        let [a, b, c, d] = length.to_le_bytes();
+        self.memory.publish(self.end, [a, b, c, d, kind, 0, 0, 0])?;
+        self.end += RECORD_HEAD + padded;
         Ok(())
+    }
+
+    /// What was written.
+    fn contents(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; self.end];
+        self.memory.file().read_exact_at(&mut bytes, 0)?;
+        Ok(bytes)
     }
 }
 
@@ -94,7 +102,7 @@ impl Journal {
     pub(crate) fn resume(file: OwnedFd) -> io::Result<(Self, Vec<Frame>)> {
         let file = File::from(file);
         let (frames, end) = parse(&file::contents(&file)?).ok_or_else(other_version)?;
-        let present = Part { file, end: end as u64, begun_with: 0 };
+        let present = Part { memory: SharedMemory::new(file)?, end, begun_with: 0 };
         Ok((Self { files: Mutex::new(Files { present, successor: None, rewritings: 0 }) }, frames))
     }
 
@@ -117,18 +125,18 @@ impl Journal {
     /// A copy of it that nobody can change.
     pub(super) fn sealed_copy(&self) -> io::Result<OwnedFd> {
         let files = self.lock();
-        Ok(file::sealed("boxd-journal", &file::contents(&files.present.file)?)?.into())
+        Ok(file::sealed("boxd-journal", &files.present.contents()?)?.into())
     }
 
     /// Where what another worker notes from now on can be read.
     pub(super) fn reader(&self) -> io::Result<JournalReader> {
         let files = self.lock();
-        Ok(JournalReader { file: files.present.file.try_clone()?, at: files.present.end })
+        Ok(JournalReader { file: files.present.memory.file().try_clone()?, at: files.present.end as u64 })
     }
 
     /// A descriptor of it, for the keeper.
     pub(super) fn file(&self) -> io::Result<OwnedFd> {
-        Ok(self.lock().present.file.try_clone()?.into())
+        Ok(self.lock().present.memory.file().try_clone()?.into())
     }
 
     /// Whether it should be written anew.
@@ -157,7 +165,7 @@ impl Journal {
     pub(super) fn finish_successor(&self, hand_in: impl FnOnce(&File)) {
         let mut files = self.lock();
         if let Some(mut successor) = files.successor.take() {
-            hand_in(&successor.file);
+            hand_in(successor.memory.file());
             successor.begun_with = successor.end;
             files.present = successor;
         }
@@ -186,9 +194,12 @@ impl JournalReader {
         let left = self.file.metadata()?.len().saturating_sub(self.at);
         let mut bytes = vec![0; usize::try_from(left).map_err(io::Error::other)?];
         self.file.read_exact_at(&mut bytes, self.at)?;
-        let (frames, length) = parse_records(&bytes);
+        let (_, length) = parse_records(&bytes);
+        // A length that was seen has its record behind it; but one look may have seen the length last.
+        bytes.truncate(length);
+        self.file.read_exact_at(&mut bytes, self.at)?;
         self.at += length as u64;
-        Ok(frames)
+        Ok(parse_records(&bytes).0)
     }
 }
 
@@ -285,13 +296,14 @@ mod tests {
             let file = File::from(journal.file().unwrap());
             let end = journal.lock().present.end;
             // A record whose length was never written.
-            file.write_all_at(&junk, end + RECORD_HEAD as u64).unwrap();
+            file.write_all_at(&junk, (end + RECORD_HEAD) as u64).unwrap();
             let (resumed, read) = Journal::resume(file.into()).unwrap();
             prop_assert_eq!(read.len(), texts.len());
             resumed.append(4, &"x").unwrap();
             let after = frames(&resumed);
             prop_assert_eq!(after.len(), texts.len() + 1);
-            prop_assert_eq!(after.last().unwrap(), &(4, "\"x\"".to_owned()));        }
+            prop_assert_eq!(after.last().unwrap(), &(4, "\"x\"".to_owned()));
+        }
 
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {

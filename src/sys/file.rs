@@ -35,6 +35,11 @@ pub(crate) fn in_memory(name: &str) -> io::Result<File> {
     Ok(File::from(memfd_create(name, MemfdFlags::CLOEXEC)?))
 }
 
+/// An anonymous file in memory that may be forbidden to become shorter.
+pub(crate) fn growing(name: &str) -> io::Result<File> {
+    Ok(File::from(memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?))
+}
+
 /// All bytes of a file, wherever its offset stands.
 pub(crate) fn contents(file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?];
