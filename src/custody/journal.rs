@@ -134,8 +134,8 @@ impl Journal {
         Ok(JournalReader { file: files.present.memory.file().try_clone()?, at: files.present.end as u64 })
     }
 
-    /// A descriptor of it, for the keeper.
-    pub(super) fn file(&self) -> io::Result<OwnedFd> {
+    /// A descriptor of it, for others.
+    pub(crate) fn file(&self) -> io::Result<OwnedFd> {
         Ok(self.lock().present.memory.file().try_clone()?.into())
     }
 

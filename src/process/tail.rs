@@ -114,6 +114,8 @@ impl Tail {
                     if let Ok(ProcessRecord::State { id, state }) = serde_json::from_slice(&frame.bytes)
                         && let Some(process) = self.supervisor.table.by_id(id)
                     {
+                        // What it had said before it ended is read before the end is known.
+                        process.log.follow_files(reading.logs.entry(id).or_default());
                         process.follow_state(state);
                     }
                 }
@@ -141,4 +143,34 @@ fn id_in(name: &CStr) -> Option<ProcessId> {
 fn watch(inotify: &OwnedFd, path: &Path) -> io::Result<()> {
     inotify::add_watch(inotify, path, WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::custody::{Custody, Journal, Outbox};
+    use crate::log::OutputStream;
+    use crate::process::tests::{Engine, spec};
+    use crate::sys::packets::Packets;
+
+    #[test]
+    fn an_end_is_not_known_before_the_output() {
+        let engine = Engine::new();
+        let process = engine.start(spec("sleep 5")).unwrap();
+        let over = engine.run("exit 3").state();
+        let journal = Journal::new().unwrap();
+        let reading = Reading { journal: JournalReader::new(journal.file().unwrap()), logs: HashMap::new() };
+        let (ours, _keeper) = Packets::pair().unwrap();
+        let next_worker = Custody::new(Outbox::new(Arc::new(ours), None), journal, true).unwrap();
+        let inotify = inotify::init(CreateFlags::CLOEXEC).unwrap();
+        let tail = Tail { supervisor: engine.supervisor.clone(), inotify, reading: Mutex::new(reading) };
+
+        let _file = engine.supervisor.logs.create(process.id, OutputStream::Stderr, 0, 0).unwrap();
+        let (path, _) = engine.supervisor.logs.find(process.id, OutputStream::Stderr, 0).unwrap();
+        std::fs::write(path, "three\n").unwrap();
+        next_worker.note(record::KIND, &ProcessRecord::State { id: process.id, state: over });
+        tail.read_journal();
+        assert!(process.state().is_over());
+        assert_eq!(process.log.ends().stderr, 6);
+    }
 }

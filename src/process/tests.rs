@@ -62,7 +62,7 @@ impl Engine {
         within(self.supervisor.start(spec)).map(|started| started.process)
     }
 
-    fn run(&self, command: &str) -> Arc<Process> {
+    pub(super) fn run(&self, command: &str) -> Arc<Process> {
         let process = self.start(spec(command)).unwrap();
         within(process.over());
         process
