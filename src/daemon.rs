@@ -11,7 +11,7 @@ use crate::capabilities::{Keeper, Report};
 use crate::config::{Config, Processes};
 use crate::custody::Handover;
 use crate::http::{self, Listener, Server, Shutdown};
-use crate::keeper;
+use crate::keeper::{self, Comeback};
 use crate::listen;
 use crate::runtime::Runtime;
 use crate::sandbox::{FromKeeper, Sandbox};
@@ -31,20 +31,30 @@ const RETIRED_DRAIN: Duration = Duration::from_secs(2);
 /// started it.
 pub fn run(config: &Config) -> Result<ExitCode, String> {
     if let Some(packets) = inherited()? {
-        return match Handover::receive(&packets) {
-            Ok(handover) => serve(config, Some(FromKeeper { packets: Arc::new(packets), handover })),
-            // Told to go away before it began.
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(ExitCode::SUCCESS),
-            Err(error) => Err(format!("the keeper does not answer: {error}")),
-        };
+        return work(config, packets);
     }
     if let Some(state) = keeper::renewal::left_behind() {
         return keeper::go_on(state);
     }
     if config.processes == Processes::KeeperAndWorker {
-        return keeper::run(listen::bind_all(&config.listen)?);
+        return match keeper::run(listen::bind_all(&config.listen)?)? {
+            Comeback::Keeper(code) => Ok(code),
+            Comeback::Worker(packets) => work(config, packets),
+        };
     }
     serve(config, None)
+}
+
+/// Is the worker of the keeper at the other end.
+fn work(config: &Config, packets: Packets) -> Result<ExitCode, String> {
+    // What people see in a list of processes. It is no worse without.
+    rustix::thread::set_name(c"boxd-worker").ok();
+    match Handover::receive(&packets) {
+        Ok(handover) => serve(config, Some(FromKeeper { packets: Arc::new(packets), handover })),
+        // Told to go away before it began.
+        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(format!("the keeper does not answer: {error}")),
+    }
 }
 
 /// The worker's end of the pair, when this program was started by a keeper.

@@ -63,13 +63,14 @@ use rustix::process::Pid;
 
 use crate::clock;
 use crate::sys::lane::Lane;
+use crate::sys::packets::Packets;
 use crate::sys::pidfd::{self, ExitStatus};
 use crate::sys::signals::{self, SignalFd};
 use crate::sys::wait::{self, Ended};
 use crate::sys::{descriptors, oom};
 use entry::Entries;
 use protocol::{Exited, Report};
-use worker::{Notice, Program, Role, Worker};
+use worker::{Forked, Notice, Program, Role, Worker};
 
 /// The pause before a worker is started again after a second death in a row, and its bound; it doubles.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -142,8 +143,18 @@ pub(crate) fn go_on(state: RawFd) -> Result<ExitCode, String> {
     keep(keeper)
 }
 
-/// Keeps a worker until SIGTERM or SIGINT. The listeners are handed to each worker.
-pub(crate) fn run(listeners: Vec<TcpListener>) -> Result<ExitCode, String> {
+/// In which process `run` has come back.
+#[derive(Debug)]
+pub(crate) enum Comeback {
+    /// In the keeper, which is to end with this code.
+    Keeper(ExitCode),
+    /// In the first worker, whose end of the pair this is.
+    Worker(Packets),
+}
+
+/// Keeps a worker until SIGTERM or SIGINT. The listeners are handed to each worker. Comes back in the process of the first worker
+/// as well. Only for a program of one thread.
+pub(crate) fn run(listeners: Vec<TcpListener>) -> Result<Comeback, String> {
     let said = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
     descriptors::keep_to_ourselves();
     descriptors::raise_limit();
@@ -153,8 +164,11 @@ pub(crate) fn run(listeners: Vec<TcpListener>) -> Result<ExitCode, String> {
     // Only a privileged one may; the worker says why not.
     oom::protect_daemon().ok();
     let program = Program::current().map_err(said("the program cannot be found"))?;
-    let worker = Worker::start(&program, Role::Current).map_err(said("the worker cannot be started"))?;
-    keep(Keeper {
+    let worker = match Worker::fork().map_err(said("the worker cannot be started"))? {
+        Forked::Keeper(worker) => worker,
+        Forked::Worker(packets) => return Ok(Comeback::Worker(packets)),
+    };
+    let keeper = Keeper {
         since_ms: clock::now_ms(),
         listeners,
         signals,
@@ -174,7 +188,8 @@ pub(crate) fn run(listeners: Vec<TcpListener>) -> Result<ExitCode, String> {
         is_renewal_due: false,
         told_to_end: 0,
         has_served: false,
-    })
+    };
+    keep(keeper).map(Comeback::Keeper)
 }
 
 fn take_signals() -> io::Result<SignalFd> {

@@ -10,6 +10,7 @@ pub(crate) mod exec;
 #[cfg(target_env = "gnu")]
 mod fast_spawn;
 pub(crate) mod file;
+pub(crate) mod fork;
 #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
 pub(crate) mod host_names;
 pub(crate) mod lane;

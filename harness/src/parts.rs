@@ -2,15 +2,16 @@
 
 use std::fs;
 
-/// The newest child of a keeper that carries the mark of a worker: an older one serves what it had begun. `None` while there
-/// is none, and for a daemon of one process.
+/// The newest child of a keeper that is a worker: an older one serves what it had begun. `None` while there is none, and for a
+/// daemon of one process.
 pub(crate) fn worker_of(keeper: i32) -> Option<i32> {
     let children = fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).ok()?;
-    let is_worker = |pid: &i32| {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(b"BOXD_KEEPER="))
-    };
-    children.split_whitespace().filter_map(|pid| pid.parse().ok()).rfind(is_worker)
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).rfind(|pid| is_worker(*pid))
+}
+
+/// Whether a process calls itself a worker.
+pub(crate) fn is_worker(pid: i32) -> bool {
+    fs::read(format!("/proc/{pid}/comm")).is_ok_and(|name| name == b"boxd-worker\n")
 }
 
 /// Resident memory in bytes.

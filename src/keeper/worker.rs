@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal};
 use super::protocol::{Key, SOCKET, ToWorker, encode};
 use crate::sys::bell::Bell;
 use crate::sys::descriptors;
+use crate::sys::fork::{self, Fork};
 use crate::sys::packets::{Packet, Packets};
 
 /// The program that workers are started from. It stays the same when the file is replaced.
@@ -116,21 +117,41 @@ pub(super) struct Worker {
     pub(super) notices: VecDeque<Notice>,
 }
 
+/// Which of two processes this is.
+#[derive(Debug)]
+pub(super) enum Forked {
+    /// The keeper, and the worker as it sees it.
+    Keeper(Worker),
+    /// The worker, and its end of the pair.
+    Worker(Packets),
+}
+
 impl Worker {
     /// Starts one.
     #[expect(clippy::disallowed_methods, reason = "the keeper starts the worker")]
     pub(super) fn start(program: &Program, role: Role) -> io::Result<Self> {
         let (ours, theirs) = Packets::pair()?;
-        let bell = Bell::new()?;
         let mut command = Command::new(program.path());
         command.arg0("boxd").args(&program.arguments);
         command.env(SOCKET, theirs.number().to_string()).env_remove(super::renewal::STATE);
         // What it gives to commands is what the keeper was given.
         let child = descriptors::with_given_limit(|| command.spawn())?;
         // The child is waited for by its number, with all others.
-        let pid = Pid::from_child(&child);
-        let (began, notices) = (Instant::now(), VecDeque::new());
-        Ok(Self { pid, packets: ours, bell, role, began, is_serving: false, notices })
+        Self::new(Pid::from_child(&child), ours, role)
+    }
+
+    /// Makes the first one of this process. To start the program once more would take as long as all the rest of a start.
+    pub(super) fn fork() -> io::Result<Forked> {
+        let (ours, theirs) = Packets::pair()?;
+        Ok(match fork::fork()? {
+            Fork::Parent(pid) => Forked::Keeper(Self::new(pid, ours, Role::Current)?),
+            Fork::Child => Forked::Worker(theirs),
+        })
+    }
+
+    fn new(pid: Pid, packets: Packets, role: Role) -> io::Result<Self> {
+        let (bell, began, notices) = (Bell::new()?, Instant::now(), VecDeque::new());
+        Ok(Self { pid, packets, bell, role, began, is_serving: false, notices })
     }
 
     /// Whether it rings when there is something to read.

@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::{Suite, api::Api};
 use crate::{
     bench::server::{Folder, pause},
+    parts::is_worker,
     target::Target,
     variables::unique_name,
 };
@@ -23,8 +24,6 @@ const START_WITHIN: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 const READY: &str = "listening on ";
 const MARK: &str = "BOXD_FAULTS_RUN";
-/// What the keeper's child has in its environment.
-const WORKER_MARK: &[u8] = b"BOXD_KEEPER=";
 
 /// How a daemon is started.
 #[derive(Debug, Clone, Default)]
@@ -126,9 +125,7 @@ impl Daemon {
 
     /// The same, with those that still serve what they had when another took over.
     pub(super) fn workers(&self) -> Vec<u32> {
-        pids()
-            .filter(|pid| parent(*pid) == Some(self.keeper()) && has_environment(*pid, WORKER_MARK))
-            .collect()
+        pids().filter(|pid| parent(*pid) == Some(self.keeper()) && is_worker(pid.cast_signed())).collect()
     }
 
     /// Waits for a worker; `None` when there is none for seconds: then there is no keeper.
