@@ -8,10 +8,8 @@
 mod proof;
 mod release;
 
-use std::fs::File;
-use std::io;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -229,9 +227,4 @@ fn without_deleted(path: PathBuf) -> PathBuf {
         Some(before) => before.into(),
         None => path,
     }
-}
-
-/// Opens a program.
-fn open(path: &Path) -> io::Result<File> {
-    File::open(path)
 }

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
 
 use rustix::fs::{MemfdFlags, SealFlags, memfd_create};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
@@ -23,6 +24,13 @@ pub(crate) fn read_cached(file: &File, buffer: &mut [u8], offset: u64) -> io::Re
             Err(e) => return Err(e.into()),
         }
     }
+}
+
+/// Opens a file for reading. What else has a path (a FIFO, a device, a folder) is an error at once.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    // A FIFO would be waited for; a file takes no notice of the flag.
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
 }
 
 /// True for the error with which `splice` says that it cannot write to this file.

@@ -1,14 +1,15 @@
 //! Proof that another program can take over: it starts, speaks the same versions, and reads a copy of the state.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use async_io::Timer;
-use futures_lite::FutureExt;
+use async_process::Child;
+use futures_lite::{AsyncRead, AsyncReadExt, FutureExt};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,7 @@ use crate::custody::Journal;
 use crate::keeper::protocol;
 use crate::process::History;
 use crate::sandbox::Sandbox;
+use crate::sys::file;
 use crate::sys::pidfd::PidFd;
 
 /// The argument with which a program is asked for its proof. The state is its standard input.
@@ -23,6 +25,9 @@ pub(crate) const ARGUMENT: &str = "prove";
 
 /// How long the proof may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes that are read of what it says; the proof is one line.
+const SAID_MAX: usize = 64 * 1024;
 
 /// What a program says of itself, as one line of JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,12 +63,12 @@ pub fn prove(mut state: impl Read, mut out: impl Write) -> Result<(), String> {
 
 /// Asks a program for its proof, and gives the program that was asked.
 pub(super) async fn test(path: &Path, sandbox: &Sandbox) -> Result<(File, Proof), String> {
-    let program = super::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let state =
-        sandbox.custody().journal_copy().map_err(|error| format!("the state cannot be copied: {error}"))?;
-    let state = state.ok_or("there is no keeper")?;
     let known = sandbox.count();
-    let said = ask(path, Stdio::from(state)).await?;
+    let time_up = async {
+        Timer::after(PATIENCE).await;
+        Err(format!("it takes longer than {} s", PATIENCE.as_secs()))
+    };
+    let (program, said) = ask(path, sandbox).or(time_up).await?;
     let proof: Proof = serde_json::from_str(said.trim()).map_err(|_| {
         format!("{} does not prove that it is boxd: it says `{}`", path.display(), cut(&said))
     })?;
@@ -82,27 +87,45 @@ impl Drop for Asked {
     }
 }
 
+async fn ask(path: &Path, sandbox: &Sandbox) -> Result<(File, String), String> {
+    let state =
+        sandbox.custody().journal_copy().map_err(|error| format!("the state cannot be copied: {error}"))?;
+    let state = state.ok_or("there is no keeper")?;
+    let owned = path.to_owned();
+    // Not here: a hung file system can hold it for ever.
+    let (program, mut child, asked) = blocking::unblock(move || start(&owned, state.into())).await?;
+    let (stdout, stderr) =
+        futures_lite::future::zip(read(child.stdout.take()), read(child.stderr.take())).await;
+    let status = child.status().await.map_err(|error| error.to_string())?;
+    drop(asked);
+    // Whoever talked too long was cut off and ended by that.
+    if !status.success() && stdout.len() < SAID_MAX {
+        return Err(format!("{status}: {}", cut(&stderr)));
+    }
+    Ok((program, stdout))
+}
+
 #[expect(clippy::disallowed_methods, reason = "a program that is to take over is started to be looked at")]
-async fn ask(path: &Path, state: Stdio) -> Result<String, String> {
+fn start(path: &Path, state: Stdio) -> Result<(File, Child, Asked), String> {
+    let program = file::open_regular(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let mut command = std::process::Command::new(path);
     command.arg(ARGUMENT).process_group(0).env_remove(protocol::SOCKET);
     let mut command = async_process::Command::from(command);
     command.stdin(state).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let failed = |error| format!("{} cannot be started: {error}", path.display());
     let child = command.spawn().map_err(failed)?;
-    let _asked = Asked(PidFd::open(child.id()).map_err(failed)?);
-    let answer = async { Some(child.output().await) };
-    let time_up = async {
-        Timer::after(PATIENCE).await;
-        None
-    };
-    let output =
-        answer.or(time_up).await.ok_or_else(|| format!("it takes longer than {} s", PATIENCE.as_secs()))?;
-    let output = output.map_err(|error: io::Error| error.to_string())?;
-    if !output.status.success() {
-        return Err(format!("{}: {}", output.status, cut(&String::from_utf8_lossy(&output.stderr))));
+    let asked = Asked(PidFd::open(child.id()).map_err(failed)?);
+    Ok((program, child, asked))
+}
+
+/// What a program says there, up to a bound.
+async fn read(from: Option<impl AsyncRead + Unpin>) -> String {
+    let mut said = Vec::new();
+    if let Some(from) = from {
+        // What was read before an error is what it said.
+        from.take(SAID_MAX as u64).read_to_end(&mut said).await.ok();
     }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    String::from_utf8_lossy(&said).into_owned()
 }
 
 /// Whether what a program says of itself is enough. It may know of a process more or less: some end and some begin meanwhile.
