@@ -120,6 +120,9 @@ impl Keeper {
         if let Some(worker) = self.workers.iter_mut().find(|worker| worker.pid == from) {
             worker.role = Role::Retired;
         }
+        // How others died is nothing that the next one has to tell.
+        self.deaths.clear();
+        self.died = None;
         if self.workers.iter().any(|worker| worker.role == Role::Candidate) {
             self.promote();
         } else {
