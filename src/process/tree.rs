@@ -4,6 +4,7 @@
 //! and was orphaned escapes this view.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,6 +28,9 @@ const EXEC_PAUSE: Duration = Duration::from_millis(1);
 /// No process has more ancestors than this that are looked at.
 const DEPTH_MAX: usize = 1000;
 
+/// Bytes of a process's name (`TASK_COMM_LEN`, less the zero).
+const NAME_MAX: usize = 15;
+
 /// `PF_KTHREAD` among the flags in `/proc/<pid>/stat`.
 const KERNEL_THREAD: u32 = 0x0020_0000;
 
@@ -37,6 +41,7 @@ struct Stat {
     is_kernel: bool,
     parent: u32,
     group: u32,
+    threads: u32,
     /// In clock ticks since boot: with the pid it names one process.
     started: u64,
 }
@@ -49,13 +54,14 @@ pub(crate) struct Orphan {
     pub(crate) started: u64,
     /// The id in its environment.
     pub(crate) mark: Option<String>,
-    /// It has not executed its program yet: its environment is still a worker's.
+    /// It has not executed its program yet: it is still a copy of a worker.
     pub(crate) is_unborn: bool,
 }
 
 /// The living children of the keeper that lead a group, the oldest first. The calling worker is none of them.
 pub(crate) fn orphans_of(keeper: u32) -> Vec<Orphan> {
     let (own, ours) = (std::process::id(), std::env::var_os(MARK));
+    let programs = [program(own), program(keeper)];
     let mut orphans: Vec<Orphan> = pids()
         .filter_map(|pid| Some((pid, read_stat(pid)?)))
         .filter(|(pid, stat)| *pid != own && !stat.is_dead && stat.parent == keeper)
@@ -65,9 +71,9 @@ pub(crate) fn orphans_of(keeper: u32) -> Vec<Orphan> {
                 let start = format!("{name}=");
                 environ.split(|b| *b == 0).find_map(|variable| variable.strip_prefix(start.as_bytes()))
             };
-            // A worker of another keeper, which a command of ours may have started, has another mark than this one.
-            let is_unborn =
-                value(SOCKET).is_some() && value(MARK) == ours.as_ref().map(|mark| mark.as_encoded_bytes());
+            // A daemon that a command of ours has started has another mark than this one.
+            let is_unborn = is_copy(pid, stat, &programs, value(SOCKET).is_some())
+                && value(MARK) == ours.as_ref().map(|mark| mark.as_encoded_bytes());
             let mark =
                 value(MARK).map(|mark| String::from_utf8_lossy(mark).into_owned()).filter(|_| !is_unborn);
             // Before its program runs it may not lead its group yet.
@@ -91,13 +97,28 @@ pub(crate) fn family(id: ProcessId, groups: Option<&ControlGroup>) -> HashSet<u3
 /// Whether each of these is this process, another of its program above it (its keeper), or a descendant of one of the two.
 pub(crate) fn are_ours(pids: &[u32]) -> bool {
     let own = std::process::id();
-    let program = |pid: u32| fs::read_link(proc(pid).join("exe")).ok();
     let keeper = read_stat(own).map(|stat| stat.parent).filter(|parent| program(*parent) == program(own));
     let is_ours = |pid: u32| {
         let chain = std::iter::successors(Some(pid), |pid| read_stat(*pid).map(|stat| stat.parent));
         chain.take(DEPTH_MAX).any(|pid| pid == own || Some(pid) == keeper)
     };
     pids.iter().all(|pid| is_ours(*pid))
+}
+
+/// Whether this is what a thread of a worker has made and what has not executed its own program yet. A worker that was started
+/// has a variable to tell it by, and the first one has the keeper's program. It has one thread, where a worker has many, and the name
+/// of the thread that made it, where what was executed has the name of its program.
+fn is_copy(pid: u32, stat: Stat, programs: &[Option<PathBuf>], is_of_worker: bool) -> bool {
+    let Some(program) = program(pid).filter(|_| stat.threads == 1) else { return false };
+    let name = fs::read(proc(pid).join("comm")).unwrap_or_default();
+    let executed = program.file_name().map(OsStr::as_encoded_bytes).unwrap_or_default();
+    let is_thread = name.trim_ascii_end() != &executed[..executed.len().min(NAME_MAX)];
+    is_thread && (is_of_worker || programs.contains(&Some(program)))
+}
+
+/// What a process runs. A file that was replaced or deleted since has another name than the new one.
+fn program(pid: u32) -> Option<PathBuf> {
+    fs::read_link(proc(pid).join("exe")).ok()
 }
 
 /// When a process started, in clock ticks since boot, as long as it is not reaped.
@@ -212,6 +233,7 @@ fn parse_stat(stat: &str) -> Option<Stat> {
         parent: fields.get(1)?.parse().ok()?,
         group: fields.get(2)?.parse().ok()?,
         is_kernel: fields.get(6)?.parse::<u32>().ok()? & KERNEL_THREAD != 0,
+        threads: fields.get(17)?.parse().ok()?,
         started: fields.get(19)?.parse().ok()?,
     })
 }
@@ -227,15 +249,39 @@ mod tests {
     #[test]
     fn a_stat_line_is_read_from_behind_the_name() {
         let rest = "0 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 991 0";
-        let expect = Stat { is_dead: false, is_kernel: false, parent: 7, group: 12, started: 991 };
+        let expect =
+            Stat { is_dead: false, is_kernel: false, parent: 7, group: 12, threads: 1, started: 991 };
         assert_eq!(parse_stat(&format!("12 (sh) S 7 12 {rest}")), Some(expect));
-        let expect = Stat { is_dead: true, is_kernel: true, parent: 9, group: 12, started: 991 };
+        let expect = Stat { is_dead: true, is_kernel: true, parent: 9, group: 12, threads: 1, started: 991 };
         assert_eq!(
             parse_stat(&format!("12 (a) Z 1 (b) Z 9 12 {}", rest.replace("4194560", "2129984"))),
             Some(expect)
         );
         assert_eq!(parse_stat("12 sh S"), None);
         assert!(read_stat(std::process::id()).is_some_and(|stat| !stat.is_dead && stat.started > 0));
+    }
+
+    #[test]
+    #[expect(unsafe_code, clippy::disallowed_methods, reason = "a child that stops before its execve")]
+    fn a_child_before_its_program_is_known() {
+        use std::os::unix::process::CommandExt as _;
+
+        let stop =
+            || rustix::process::kill_process(rustix::process::getpid(), Signal::STOP).map_err(Into::into);
+        let mut command = std::process::Command::new("true");
+        // SAFETY: the child makes two system calls.
+        unsafe { command.process_group(0).pre_exec(stop) };
+        let child = std::thread::spawn(move || command.spawn());
+        // Other tests have children that are as unborn and not stopped.
+        let is_stopped = |orphan: &Orphan| {
+            fs::read_to_string(proc(orphan.pid).join("stat")).is_ok_and(|stat| stat.contains(") T "))
+        };
+        let own = std::process::id();
+        let look = || orphans_of(own).into_iter().find(|orphan| orphan.is_unborn && is_stopped(orphan));
+        let stopped = std::iter::repeat_with(look).flatten().next().unwrap();
+        assert_eq!(stopped.mark, None);
+        PidFd::open(stopped.pid).unwrap().signal(Signal::CONT).unwrap();
+        assert!(child.join().unwrap().unwrap().wait().unwrap().success());
     }
 
     #[test]
