@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use async_io::Timer;
 use event_listener::Event;
+use futures_lite::FutureExt;
 
 /// Counts what is under way.
 #[derive(Debug, Default, Clone)]
@@ -39,6 +42,19 @@ impl Underway {
             }
             done.await;
         }
+    }
+
+    /// Waits for that, and gives whether it came in time.
+    pub(crate) async fn settled_within(&self, patience: Duration) -> bool {
+        let settled = async {
+            self.settled().await;
+            true
+        };
+        let time_up = async {
+            Timer::after(patience).await;
+            false
+        };
+        settled.or(time_up).await
     }
 }
 

@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_io::Timer;
-use futures_lite::FutureExt;
+use event_listener::Event;
 
 use crate::error::{Error, Result};
 use crate::underway::{Piece, Underway};
@@ -14,6 +13,7 @@ use crate::underway::{Piece, Underway};
 pub(crate) struct Gate {
     is_closed: AtomicBool,
     inside: Underway,
+    opened: Event,
 }
 
 impl Gate {
@@ -24,30 +24,40 @@ impl Gate {
         if self.is_closed.load(Ordering::SeqCst) { Err(Error::HandedOver) } else { Ok(pass) }
     }
 
+    /// The same for what nobody would try again: waits until it is open. In a worker that has handed over that is for ever.
+    pub(crate) async fn pass(&self) -> Piece {
+        loop {
+            let opened = self.opened.listen();
+            if let Ok(pass) = self.enter() {
+                return pass;
+            }
+            opened.await;
+        }
+    }
+
     /// Lets nobody in any more and waits until nobody is inside; false, and open again, when that takes too long.
     pub(crate) async fn close(&self, patience: Duration) -> bool {
         self.is_closed.store(true, Ordering::SeqCst);
-        let settled = async {
-            self.inside.settled().await;
-            true
-        };
-        let time_up = async {
-            Timer::after(patience).await;
-            false
-        };
-        let is_empty = settled.or(time_up).await;
-        self.is_closed.store(is_empty, Ordering::SeqCst);
+        let is_empty = self.inside.settled_within(patience).await;
+        if !is_empty {
+            self.open();
+        }
         is_empty
     }
 
     /// Lets everybody in again.
     pub(crate) fn open(&self) {
         self.is_closed.store(false, Ordering::SeqCst);
+        self.opened.notify(usize::MAX);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures_lite::future::poll_once;
+
     use super::*;
 
     #[test]
@@ -61,5 +71,20 @@ mod tests {
         assert!(matches!(gate.enter(), Err(Error::HandedOver)));
         gate.open();
         assert!(gate.enter().is_ok());
+    }
+
+    #[test]
+    fn a_clock_waits_for_a_gate_that_opens_again() {
+        let gate = Gate::default();
+        let inside = gate.enter().unwrap();
+        let mut closing = pin!(gate.close(Duration::from_mins(1)));
+        assert!(smol::block_on(poll_once(closing.as_mut())).is_none());
+        let mut clock = pin!(gate.pass());
+        assert!(smol::block_on(poll_once(clock.as_mut())).is_none());
+        drop(inside);
+        assert!(smol::block_on(closing));
+        assert!(smol::block_on(poll_once(clock.as_mut())).is_none());
+        gate.open();
+        assert!(smol::block_on(poll_once(clock.as_mut())).is_some());
     }
 }

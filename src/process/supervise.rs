@@ -162,7 +162,7 @@ impl Supervisor {
             process.over().await;
         };
         time_up.or(over).await;
-        let Ok(_pass) = self.gate.enter() else { return };
+        let _pass = self.gate.pass().await;
         match process.ask(Ending::Kill, None) {
             Asked::Signal => {
                 if let Err(error) = self.signal(&process, Signal::KILL).await {
@@ -182,7 +182,7 @@ impl Supervisor {
                 Some(left) => drop(Timer::after(left).await),
                 None => finished.await,
             }
-            let Ok(_pass) = self.gate.enter() else { return };
+            let _pass = self.gate.pass().await;
             let forgotten = self.table.expire();
             blocking::unblock(move || forget(&forgotten)).await;
         }
@@ -294,8 +294,15 @@ impl Supervisor {
         self.runtime.serve();
         forget(&self.table.finish(process));
         if self.logs.custody.is_journal_due() {
-            let this = self.clone();
-            blocking::unblock(move || this.rewrite_journal()).detach();
+            // Whoever hands over does not write it anew, and does not hand over meanwhile.
+            if let Ok(pass) = self.gate.enter() {
+                let this = self.clone();
+                let rewrite = move || {
+                    let _pass = pass;
+                    this.rewrite_journal();
+                };
+                blocking::unblock(rewrite).detach();
+            }
         }
     }
 
@@ -311,7 +318,7 @@ impl Supervisor {
         if process.state().is_over() {
             return;
         }
-        let Ok(pass) = self.gate.enter() else { return };
+        let pass = self.gate.pass().await;
         let restart = move || {
             let _pass = pass;
             self.restart_blocking(&process);
@@ -350,9 +357,11 @@ impl Supervisor {
             process.until(|state| state.is_over() || state.run != run || state.is_backing_off()).await;
             false
         };
-        if time_up.or(done).await
-            && let Ok(_pass) = self.gate.enter()
-            && process.ask(Ending::Timeout, Some(run)) == Asked::Signal
+        if !time_up.or(done).await {
+            return;
+        }
+        let _pass = self.gate.pass().await;
+        if process.ask(Ending::Timeout, Some(run)) == Asked::Signal
             && let Err(error) = self.signal(&process, EndRequest::TIMEOUT.signal).await
         {
             tracing::error!(process = %process.id, %error, "a command whose time is up could not be killed");
