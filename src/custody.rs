@@ -102,13 +102,18 @@ impl Custody {
         self.inner.as_ref().is_some_and(|inner| inner.is_retired.load(Ordering::SeqCst))
     }
 
-    /// Gives everything over: from now on nothing is held, dropped or noted. What the next worker notes can be read there.
-    pub(crate) fn retire(&self) -> Option<JournalReader> {
-        let inner = self.inner.as_ref()?;
-        inner.is_retired.store(true, Ordering::SeqCst);
-        let reader = inner.journal.reader().ok();
-        inner.outbox.send(&FromWorker::Retired {}, &[]);
-        reader
+    /// Where what is noted from now on can be read. `None` without a keeper.
+    pub(crate) fn reader(&self) -> io::Result<Option<JournalReader>> {
+        self.inner.as_ref().map(|inner| inner.journal.reader()).transpose()
+    }
+
+    /// Gives everything over: from now on nothing is held, dropped or noted.
+    pub(crate) fn retire(&self) {
+        if let Some(inner) = &self.inner {
+            inner.is_retired.store(true, Ordering::SeqCst);
+            inner.journal.close();
+            inner.outbox.send(&FromWorker::Retired {}, &[]);
+        }
     }
 
     /// Says that it cannot be replaced now.

@@ -145,10 +145,22 @@ impl Sandbox {
             self.supervisor.gate.open();
             return Err("output that is being stored holds a disk up".to_owned());
         }
-        let journal = self.custody().retire().ok_or("there is no keeper")?;
-        let supervisor = self.supervisor.clone();
-        Tail::follow(supervisor, journal)
-            .map_err(|error| format!("the next worker cannot be followed: {error}"))
+        // All that can fail comes before the word that makes it another's.
+        let tail = self.follow_the_next();
+        if tail.is_ok() {
+            self.custody().retire();
+            self.supervisor.pump.release();
+        } else {
+            self.supervisor.pump.go_on();
+            self.supervisor.gate.open();
+        }
+        tail
+    }
+
+    fn follow_the_next(&self) -> Result<Arc<Tail>, String> {
+        let failed = |error| format!("the next worker cannot be followed: {error}");
+        let journal = self.custody().reader().map_err(failed)?.ok_or("there is no keeper")?;
+        Tail::follow(self.supervisor.clone(), journal).map_err(failed)
     }
 
     /// How many processes are known.

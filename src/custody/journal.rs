@@ -53,6 +53,8 @@ struct Files {
     successor: Option<Part>,
     /// How often one was begun.
     rewritings: u64,
+    /// Another worker writes it.
+    is_closed: bool,
 }
 
 #[derive(Debug)]
@@ -95,7 +97,7 @@ impl Part {
 impl Journal {
     /// An empty one.
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { files: Mutex::new(Files { present: Part::new()?, successor: None, rewritings: 0 }) })
+        Ok(Self::of(Part::new()?))
     }
 
     /// Goes on with one that another worker wrote, and gives what it wrote. A file that is none is an error.
@@ -103,18 +105,37 @@ impl Journal {
         let file = File::from(file);
         let (frames, end) = parse(&file::contents(&file)?).ok_or_else(other_version)?;
         let present = Part { memory: SharedMemory::new(file)?, end, begun_with: 0 };
-        Ok((Self { files: Mutex::new(Files { present, successor: None, rewritings: 0 }) }, frames))
+        Ok((Self::of(present), frames))
+    }
+
+    fn of(present: Part) -> Self {
+        let files = Files { present, successor: None, rewritings: 0, is_closed: false };
+        Self { files: Mutex::new(files) }
     }
 
     /// Appends a record.
     pub(super) fn append(&self, kind: u8, record: &impl Serialize) -> io::Result<()> {
         let bytes = serde_json::to_vec(record)?;
         let mut files = self.lock();
+        if files.is_closed {
+            return Ok(());
+        }
         let noted = files.present.append(kind, &bytes);
-        if let Some(successor) = &mut files.successor {
-            successor.append(kind, &bytes)?;
+        if let Some(successor) = &mut files.successor
+            && let Err(error) = successor.append(kind, &bytes)
+        {
+            // One that does not know all must not take the place of the other.
+            files.successor = None;
+            return Err(error);
         }
         noted
+    }
+
+    /// Nothing is written from now on: it is another worker's.
+    pub(super) fn close(&self) {
+        let mut files = self.lock();
+        files.is_closed = true;
+        files.successor = None;
     }
 
     /// The records of a copy of one.
@@ -261,6 +282,17 @@ mod tests {
         journal.append(1, &"x".repeat(5 << 20)).unwrap();
         journal.finish_successor(|_| {});
         assert!(!journal.is_due(), "all of it is needed");
+    }
+
+    #[test]
+    fn after_it_was_given_away_nothing_is_written() {
+        let journal = Journal::new().unwrap();
+        journal.append(1, &"mine").unwrap();
+        journal.begin_successor().unwrap();
+        journal.close();
+        journal.append(1, &"late").unwrap();
+        journal.finish_successor(|_| panic!("it would replace what the next worker writes"));
+        assert_eq!(frames(&journal), [(1, "\"mine\"".to_owned())]);
     }
 
     #[test]

@@ -15,9 +15,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_io::Timer;
-use futures_lite::FutureExt;
-
 use super::{Log, OutputStream};
 use crate::clock;
 use crate::custody::Deposit;
@@ -65,6 +62,8 @@ pub(crate) struct Intake {
     on_exit: Mutex<Option<OnExit>>,
     /// The exit has been dealt with.
     is_past: AtomicBool,
+    /// An exit that somebody else has seen while the pump was stopped.
+    told: Mutex<Option<(ExitStatus, u64, Option<ResourceUsage>)>>,
     token: AtomicU64,
     /// What the keeper has of this run, as long as there is something to read or to reap.
     _deposit: Deposit,
@@ -89,6 +88,7 @@ impl Intake {
             pidfd,
             is_past: AtomicBool::new(on_exit.is_none()),
             on_exit: Mutex::new(on_exit),
+            told: Mutex::default(),
             token: AtomicU64::new(0),
             _deposit: deposit,
         }
@@ -125,8 +125,10 @@ pub(crate) struct Pump {
     readers: Box<dyn Readers>,
     /// What the threads have in hand.
     underway: Underway,
-    /// Output is read by another worker; only the exits of children are still seen here.
+    /// No output is read and no exit is dealt with.
     is_stopped: AtomicBool,
+    /// Output is read by another worker. The exits of children are seen here, by their parent.
+    is_released: AtomicBool,
 }
 
 impl fmt::Debug for Pump {
@@ -145,6 +147,7 @@ impl Pump {
             readers,
             underway: Underway::default(),
             is_stopped: AtomicBool::new(false),
+            is_released: AtomicBool::new(false),
         });
         for n in 0..threads {
             let pump = pump.clone();
@@ -178,40 +181,68 @@ impl Pump {
         usage: Option<ResourceUsage>,
     ) {
         let _underway = self.underway.begin();
-        if self.is_stopped.load(Ordering::SeqCst) {
-            // The next worker is told as well.
-            return;
+        {
+            let mut told = lock(&intake.told);
+            if self.is_stopped.load(Ordering::SeqCst) {
+                // The next worker is told as well. If there is none, it is dealt with later.
+                *told = Some((status, at_ms, usage));
+                return;
+            }
         }
         self.report(intake, status, at_ms, usage);
         self.forget_if_done(intake);
     }
 
-    /// Reads no output any more, and waits until no thread has any in hand; false, and going on, when that takes too long.
-    pub(crate) async fn stop(&self, patience: Duration) -> bool {
+    /// Reads no output and deals with no exit any more, and waits until no thread has any in hand; false, and going on, when that
+    /// takes too long.
+    pub(crate) async fn stop(self: &Arc<Self>, patience: Duration) -> bool {
         self.is_stopped.store(true, Ordering::SeqCst);
-        let settled = async {
-            self.underway.settled().await;
-            true
-        };
-        let time_up = async {
-            Timer::after(patience).await;
-            false
-        };
-        let is_settled = settled.or(time_up).await;
+        let is_settled = self.underway.settled_within(patience).await;
         if !is_settled {
-            self.is_stopped.store(false, Ordering::SeqCst);
-            let intakes: Vec<(u64, Arc<Intake>)> =
-                lock(&self.intakes).iter().map(|(base, intake)| (*base, intake.clone())).collect();
-            for (base, intake) in intakes {
-                for stream in OutputStream::BOTH {
-                    if let Some(pipe) = &*lock(&intake.pipes[stream as usize]) {
-                        // What came meanwhile was passed over.
-                        self.poller.rearm(pipe, base + stream as u64).ok();
-                    }
-                }
-            }
+            self.go_on();
         }
         is_settled
+    }
+
+    /// Goes on after a stop.
+    pub(crate) fn go_on(self: &Arc<Self>) {
+        self.is_stopped.store(false, Ordering::SeqCst);
+        for (base, intake) in self.all() {
+            for stream in OutputStream::BOTH {
+                if let Some(pipe) = &*lock(&intake.pipes[stream as usize]) {
+                    // What came meanwhile was passed over.
+                    self.poller.rearm(pipe, base + stream as u64).ok();
+                }
+            }
+            self.look_for_exit(base, &intake);
+            let told = lock(&intake.told).take();
+            if let Some((status, at_ms, usage)) = told {
+                let pump = self.clone();
+                blocking::unblock(move || pump.exited(&intake, status, at_ms, usage)).detach();
+            }
+        }
+    }
+
+    /// After a stop: the output is another worker's from now on. Exits of children are seen again, because nobody else can.
+    pub(crate) fn release(&self) {
+        self.is_released.store(true, Ordering::SeqCst);
+        for (base, intake) in self.all() {
+            self.look_for_exit(base, &intake);
+        }
+    }
+
+    fn all(&self) -> Vec<(u64, Arc<Intake>)> {
+        lock(&self.intakes).iter().map(|(base, intake)| (*base, intake.clone())).collect()
+    }
+
+    /// An exit that came while nobody looked was passed over.
+    fn look_for_exit(&self, base: u64, intake: &Intake) {
+        if let Some(pidfd) = &intake.pidfd
+            && !intake.is_past.load(Ordering::SeqCst)
+        {
+            // One that has been seen already is no longer there.
+            self.poller.rearm(&**pidfd, base + SOURCE_EXIT).ok();
+        }
     }
 
     /// Drains what the pipes of a run hold at this moment. Blocks as long as the disk does.
@@ -249,7 +280,8 @@ impl Pump {
         let Some(intake) = lock(&self.intakes).get(&base).cloned() else { return };
         // Counted first: who stops the pump now waits.
         let _underway = self.underway.begin();
-        if source != SOURCE_EXIT && self.is_stopped.load(Ordering::SeqCst) {
+        let is_others = source != SOURCE_EXIT || !self.is_released.load(Ordering::SeqCst);
+        if is_others && self.is_stopped.load(Ordering::SeqCst) {
             return;
         }
         match source {

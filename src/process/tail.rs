@@ -42,6 +42,8 @@ impl Tail {
     /// Begins to follow what another worker notes, on a thread of its own, as long as this worker lives.
     pub(crate) fn follow(supervisor: Arc<Supervisor>, journal: JournalReader) -> io::Result<Arc<Self>> {
         let inotify = inotify::init(CreateFlags::CLOEXEC)?;
+        // Somebody may have deleted it. What cannot be helped is the watch's to say.
+        supervisor.logs.restore().ok();
         watch(&inotify, supervisor.logs.path())?;
         let reading = Mutex::new(Reading { journal, logs: HashMap::new() });
         let tail = Arc::new(Self { supervisor, inotify, reading });

@@ -466,3 +466,19 @@ fn a_pid_that_comes_again_is_the_latest_process() {
         "forgetting the old one leaves the new one in place"
     );
 }
+
+#[test]
+fn an_exit_while_the_pump_is_stopped_waits_with_its_output() {
+    let engine = Engine::new();
+    let go = engine.folder.join("go");
+    let command = format!("until [ -e {} ]; do sleep 0.01; done; echo last", go.display());
+    let process = engine.start(spec(&command)).unwrap();
+    let pump = &engine.supervisor.pump;
+    assert!(within(pump.stop(Duration::from_mins(1))));
+    std::fs::write(go, "").unwrap();
+    process.run().unwrap().pidfd.wait_exit().unwrap();
+    assert!(!process.state().is_over(), "it would be over without its output");
+    pump.go_on();
+    within(process.over());
+    assert_eq!(output(&process).0, "last\n");
+}

@@ -262,16 +262,8 @@ mod tests {
     }
 
     #[test]
-    #[expect(unsafe_code, clippy::disallowed_methods, reason = "a child that stops before its execve")]
     fn a_child_before_its_program_is_known() {
-        use std::os::unix::process::CommandExt as _;
-
-        let stop =
-            || rustix::process::kill_process(rustix::process::getpid(), Signal::STOP).map_err(Into::into);
-        let mut command = std::process::Command::new("true");
-        // SAFETY: the child makes two system calls.
-        unsafe { command.process_group(0).pre_exec(stop) };
-        let child = std::thread::spawn(move || command.spawn());
+        let child = crate::sys::fork::start_stopped("true");
         // Other tests have children that are as unborn and not stopped.
         let is_stopped = |orphan: &Orphan| {
             fs::read_to_string(proc(orphan.pid).join("stat")).is_ok_and(|stat| stat.contains(") T "))

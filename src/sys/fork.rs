@@ -26,6 +26,20 @@ pub(crate) fn fork() -> io::Result<Fork> {
     }
 }
 
+/// Starts a program as the leader of a group, and stops the child before it executes it. The thread ends once it was continued.
+#[cfg(test)]
+#[expect(unsafe_code, clippy::disallowed_methods, reason = "something is done between fork and execve")]
+pub(crate) fn start_stopped(program: &str) -> std::thread::JoinHandle<io::Result<std::process::Child>> {
+    use std::os::unix::process::CommandExt as _;
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    let mut command = std::process::Command::new(program);
+    // SAFETY: the child makes two system calls.
+    unsafe { command.process_group(0).pre_exec(|| Ok(kill_process(getpid(), Signal::STOP)?)) };
+    std::thread::spawn(move || command.spawn())
+}
+
 #[cfg(test)]
 mod tests {
     use super::fork;
