@@ -194,6 +194,10 @@ impl Supervisor {
 
     /// Goes on with what was to come: a restart, the end of its time, a signal, the end of its log.
     fn resume_clocks(self: &Arc<Self>, process: &Arc<Process>, state: &State, last_boundary: Option<u32>) {
+        if let Some(kill_boot_ms) = state.kill_boot_ms {
+            let left = Duration::from_millis(kill_boot_ms.saturating_sub(clock::boot_ms()));
+            self.runtime.spawn(self.clone().kill_unheeding(process.clone(), left)).detach();
+        }
         if state.is_over() {
             if process.log.sealed().is_none() {
                 process.log.seal();
@@ -210,10 +214,6 @@ impl Supervisor {
             self.start_clock(process);
         }
         self.arm(process);
-        if let Some(kill_boot_ms) = state.kill_boot_ms {
-            let left = Duration::from_millis(kill_boot_ms.saturating_sub(clock::boot_ms()));
-            self.runtime.spawn(self.clone().kill_unheeding(process.clone(), left)).detach();
-        }
         if let Some(ending) = state.unsent() {
             let signal = match ending {
                 Ending::Stop => EndRequest::STOP.signal,

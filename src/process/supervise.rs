@@ -125,6 +125,13 @@ impl Supervisor {
         let _pass = self.gate.enter()?;
         let asked = process.ask(wanted.ending, None);
         let is_over = process.state().is_over();
+        let grace = wanted.grace.filter(|_| !is_over);
+        if let Some(grace) = grace {
+            // Before the signal: whatever becomes of that, the time is up then.
+            process.record_grace(clock::boot_ms().saturating_add(millis(grace)));
+            // Detached: it ends with the grace or with the last of the tree.
+            self.runtime.spawn(self.clone().kill_unheeding(process.clone(), grace)).detach();
+        }
         match asked {
             Asked::NotRunning => return Err(Error::NotRunning { identifier: identifier.to_owned() }),
             // A stop may have left descendants that did not heed it.
@@ -145,23 +152,29 @@ impl Supervisor {
                 })?;
             }
         }
-        if let Some(grace) = wanted.grace.filter(|_| !is_over) {
-            process.record_grace(clock::boot_ms().saturating_add(millis(grace)));
-            // Detached: it ends with the grace or with the process.
-            self.runtime.spawn(self.clone().kill_unheeding(process.clone(), grace)).detach();
-        }
         Ok(())
     }
 
-    /// Kills what a stop has not ended in time, descendants included.
+    /// Kills what a stop has not ended in time, also what is left of a tree whose command has heeded it.
     pub(super) async fn kill_unheeding(self: Arc<Self>, process: Arc<Process>, grace: Duration) {
-        let time_up = async {
-            Timer::after(grace).await;
-        };
-        let over = async {
+        let mut time_up = Timer::after(grace);
+        let is_over = async {
             process.over().await;
+            true
         };
-        time_up.or(over).await;
+        let was_heeded = is_over
+            .or(async {
+                (&mut time_up).await;
+                false
+            })
+            .await;
+        if was_heeded {
+            let (id, groups) = (process.id, process.group.get().cloned());
+            if blocking::unblock(move || tree::family(id, groups.as_deref()).is_empty()).await {
+                return;
+            }
+            time_up.await;
+        }
         let _pass = self.gate.pass().await;
         match process.ask(Ending::Kill, None) {
             Asked::Signal => {
@@ -170,6 +183,9 @@ impl Supervisor {
                 }
             }
             Asked::Ended => self.finish(&process),
+            Asked::Already if was_heeded => {
+                Self::signal_descendants(&process, Signal::KILL, NO_GROUP).await;
+            }
             Asked::Already | Asked::NotRunning => {}
         }
     }
