@@ -71,13 +71,10 @@ impl Lane {
         Some(Self { flag, slack })
     }
 
+    /// Both marks, whatever they are: the thread may have one from a thread in another lane that has made it.
     fn put_on(self) {
-        if self.flag != Flag::None {
-            set_flag(self.flag);
-        }
-        if self.slack > 0 {
-            set_slack(*PLAIN_SLACK + u64::from(self.slack));
-        }
+        set_flag(self.flag);
+        set_slack(*PLAIN_SLACK + u64::from(self.slack));
     }
 
     fn take_off(self) {
