@@ -135,6 +135,12 @@ impl Sandbox {
         self.supervisor.told_exit(key, exited);
     }
 
+    /// The keeper is gone. What only it could tell is looked for here.
+    pub(crate) fn keeper_is_gone(&self) {
+        self.custody().check();
+        self.supervisor.watch_adopted();
+    }
+
     /// Gives everything to the next worker: changes nothing, reads no output and keeps no clock any more. What is open goes on
     /// with what the next worker does. An error changes nothing.
     pub(crate) async fn retire(&self) -> Result<Arc<Tail>, String> {

@@ -31,7 +31,7 @@ impl Worker {
             while let Some(word) = custody::next_word(&packets) {
                 self.hear(word);
             }
-            self.sandbox.custody().check();
+            self.sandbox.keeper_is_gone();
             self.orders.keeper_is_gone();
         };
         std::thread::Builder::new().name("boxd-keeper".to_owned()).spawn(run)?;

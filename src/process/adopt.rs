@@ -31,6 +31,12 @@ pub(crate) struct Adopted {
     runs: Mutex<HashMap<Key, Arc<Intake>>>,
 }
 
+impl Adopted {
+    fn knows(&self, key: Key) -> bool {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&key)
+    }
+}
+
 /// What the keeper held of one process.
 #[derive(Debug, Default)]
 pub(super) struct Belongings {
@@ -62,6 +68,7 @@ impl Belongings {
 impl Supervisor {
     /// Takes over everything that an earlier worker knew. Blocks on the disk.
     pub(crate) fn adopt(self: &Arc<Self>, history: History, held: BTreeMap<Key, Held>, strays: Vec<Stray>) {
+        let keys: Vec<Key> = held.keys().copied().collect();
         let mut belongings = Belongings::sort(held, self.ids.boot());
         super::unborn::find(self, &history, &mut belongings, strays);
         let mut ended = Vec::new();
@@ -70,11 +77,9 @@ impl Supervisor {
             ended.extend(self.adopt_process(id, remembered, theirs));
         }
         // What belongs to nobody that is known.
-        for (serial, left) in belongings {
-            for run in left.runs.into_keys() {
-                let key = Key { boot: self.ids.boot(), serial, run };
-                drop(Deposit::resumed(&self.logs.custody, key));
-            }
+        let is_nobodys = |key: &Key| key.boot != self.ids.boot() || belongings.contains_key(&key.serial);
+        for key in keys.into_iter().filter(is_nobodys) {
+            drop(Deposit::resumed(&self.logs.custody, key));
         }
         ended.sort_by_key(|process| {
             let state = process.state();
@@ -122,7 +127,21 @@ impl Supervisor {
             process.tell();
         }
         for (number, held) in theirs.runs {
-            self.resume_intake(&process, number, held, is_running && number == state.run);
+            let is_present = is_running && number == state.run;
+            if is_news
+                && is_present
+                && held.exited.is_none()
+                && let Some(run) = process.run()
+            {
+                super::spawn::set_limits(run.pidfd.pid(), &process.spec);
+            }
+            if !is_present && held.child.is_none() && held.exited.is_none() {
+                // Its start was cut short, and the next one may have the same number: let go before that begins.
+                drop(held);
+                drop(Deposit::resumed(&self.logs.custody, Kept::Run(number).key(id)));
+                continue;
+            }
+            self.resume_intake(&process, number, held, is_present);
         }
         if is_running && process.run().is_none() && process.state() == state {
             tracing::error!(process = %id, "the end of a command was seen by nobody");
@@ -189,6 +208,26 @@ impl Supervisor {
         // A run that this worker started itself is reaped here and told by nobody.
         if let Some(intake) = intake {
             self.told(&intake, exited);
+        }
+    }
+
+    /// The keeper is gone, and nobody tells any more how a command ended that it had taken over: that it has is still to be seen.
+    pub(crate) fn watch_adopted(self: &Arc<Self>) {
+        for process in self.table.all() {
+            let key = Kept::Run(process.state().run).key(process.id);
+            let Some(run) = process.run().filter(|_| self.adopted.knows(key)) else { continue };
+            let this = self.clone();
+            let watch = async move {
+                if let Err(error) = run.pidfd.exit_seen().await {
+                    tracing::error!(process = %process.id, %error, "the end of a command will be seen by nobody");
+                    return;
+                }
+                let status = ExitStatus::Code(EXIT_UNSEEN.code());
+                let exited = Exited { pid: run.pidfd.pid(), status, at_ms: clock::now_ms(), usage: None };
+                blocking::unblock(move || this.told_exit(key, exited)).await;
+            };
+            // Detached: it ends with the command.
+            self.runtime.spawn(watch).detach();
         }
     }
 

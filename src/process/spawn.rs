@@ -144,12 +144,17 @@ pub(crate) fn spawn(spec: &ProcessSpec, place: &Place<'_>) -> Result<Spawned> {
     };
     deposit.born(&pidfd);
     drop(turn);
+    set_limits(pid, spec);
+    Ok(Spawned { child, pidfd, stdout, stderr, stdin, deposit })
+}
+
+/// Gives a command that was just started what it is not born with. Whoever finds one whose start was cut short does it again.
+pub(super) fn set_limits(pid: u32, spec: &ProcessSpec) {
     descriptors::restore_limit(pid);
     oom::offer(pid);
     if let Some(time) = spec.limits.cpu {
         usage::limit_cpu(pid, time);
     }
-    Ok(Spawned { child, pidfd, stdout, stderr, stdin, deposit })
 }
 
 /// What is to be executed.

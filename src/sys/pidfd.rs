@@ -98,6 +98,11 @@ impl PidFd {
         self.wait_id(WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
     }
 
+    /// Completes when the process has ended, whoever's child it is.
+    pub(crate) async fn exit_seen(&self) -> io::Result<()> {
+        async_io::Async::new_nonblocking(self.fd.try_clone()?)?.readable().await
+    }
+
     /// Waits for the exit of this child and reaps it.
     pub(crate) fn reap(&self) -> io::Result<()> {
         self.wait_id(WaitIdOptions::EXITED)
