@@ -37,6 +37,13 @@ pub fn run(config: &Config) -> Result<ExitCode, String> {
         return keeper::go_on(state);
     }
     if config.processes == Processes::KeeperAndWorker {
+        if config.listen.len() > keeper::LISTENERS_MAX {
+            return Err(format!(
+                "{} addresses are too many to listen on: at most {}",
+                config.listen.len(),
+                keeper::LISTENERS_MAX
+            ));
+        }
         return match keeper::run(listen::bind_all(&config.listen)?)? {
             Comeback::Keeper(code) => Ok(code),
             Comeback::Worker(packets) => work(config, packets),

@@ -63,14 +63,14 @@ use rustix::process::Pid;
 
 use crate::clock;
 use crate::sys::lane::Lane;
-use crate::sys::packets::Packets;
+use crate::sys::packets::{DESCRIPTORS_MAX, Packets};
 use crate::sys::pidfd::{self, ExitStatus};
 use crate::sys::signals::{self, SignalFd};
 use crate::sys::wait::{self, Ended};
 use crate::sys::{descriptors, oom};
 use entry::Entries;
 use protocol::{Exited, Report};
-use worker::{Forked, Notice, Program, Role, Worker};
+use worker::{Forked, Notice, Program, Role, Stage, Worker};
 
 /// The pause before a worker is started again after a second death in a row, and its bound; it doubles.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -87,6 +87,9 @@ const SWAP_MAX: Duration = Duration::from_secs(30);
 
 /// A worker that has been told so often to go away goes.
 const TOLD_MAX: u32 = 2;
+
+/// So many listeners are handed over in one message, beside the bell.
+pub(crate) const LISTENERS_MAX: usize = DESCRIPTORS_MAX - 1;
 
 /// Exits of strangers remembered while a start is cut short.
 const STRAYS_MAX: usize = 64;
@@ -223,12 +226,12 @@ impl Keeper {
         for worker in &self.workers {
             // Whoever rings is not listened to for each word. Its end is seen all the same.
             let mut wanted = if worker.rings() { PollFlags::empty() } else { PollFlags::IN };
-            wanted.set(PollFlags::OUT, !worker.notices.is_empty());
+            wanted.set(PollFlags::OUT, worker.next_notice().is_some());
             sources.push(PollFd::new(worker, wanted));
             sources.push(PollFd::new(&worker.bell, PollFlags::IN));
         }
         let now = Instant::now();
-        let candidate = self.workers.iter().find(|worker| worker.role == Role::Candidate);
+        let candidate = self.workers.iter().find(|worker| worker.is_candidate());
         let at = self.start_at.into_iter().chain(candidate.map(|worker| worker.began + SWAP_MAX)).min();
         let left = at.map(|at| at.saturating_duration_since(now));
         let timeout = left.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
@@ -243,6 +246,7 @@ impl Keeper {
         match signal {
             signals::TERM | signals::INT => {
                 self.told_to_end += 1;
+                self.start_at = None;
                 for worker in &mut self.workers {
                     worker.notices.push_back(Notice::End);
                     if self.told_to_end > TOLD_MAX || worker.role == Role::Candidate {
@@ -284,6 +288,8 @@ impl Keeper {
                 }
                 continue;
             }
+            // Its worker may have named it and ended since anybody listened.
+            self.listen();
             if let Some((key, usage)) = self.entries.key_of_child(pid) {
                 self.entries.record(key, Exited { usage: Some(usage), ..exited });
                 self.notify_current(Notice::Exited(key));
@@ -292,7 +298,7 @@ impl Keeper {
                 && self.strays.len() < STRAYS_MAX
             {
                 self.strays.push((exited, Lane::of(pid)));
-                if self.current().is_some_and(|worker| !worker.is_serving) {
+                if self.current().is_some_and(|worker| worker.stage < Stage::Serving) {
                     self.notify_current(Notice::Stray(self.strays.len() - 1));
                 }
             }
@@ -315,7 +321,9 @@ impl Keeper {
                 return None;
             }
             Role::Candidate => {
-                self.upgrade_failed(how);
+                if !worker.is_given_up {
+                    self.upgrade_failed(how);
+                }
                 return None;
             }
             Role::Current => {}
@@ -328,6 +336,7 @@ impl Keeper {
             self.told_to_end = self.told_to_end.max(1);
             return self.workers.is_empty().then(|| ExitCode::from(code));
         }
+        self.give_up_candidate(format!("the worker that was to make way is gone: {how}"));
         self.roll_back(worker, &how);
         let now = Instant::now();
         self.deaths.push_back(now);
@@ -344,7 +353,7 @@ impl Keeper {
     /// Starts the next worker when it is time, and gives a candidate up that takes too long.
     fn mind_the_time(&mut self) {
         let now = Instant::now();
-        if let Some(candidate) = self.workers.iter().find(|worker| worker.role == Role::Candidate)
+        if let Some(candidate) = self.workers.iter().find(|worker| worker.is_candidate())
             && now.duration_since(candidate.began) >= SWAP_MAX
         {
             candidate.kill();

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::custody::Report;
 use crate::error::{Error, Result};
 use crate::sandbox::Sandbox;
+use crate::sys::packets::MESSAGE_BYTES_MAX;
 
 pub use proof::prove;
 pub(crate) use release::Release;
@@ -36,13 +37,22 @@ pub(crate) enum Wanted {
 impl Wanted {
     /// A program on this machine.
     pub(crate) fn path(text: String) -> Result<Self> {
+        let fits = fits(&text);
         let path = PathBuf::from(text);
-        if path.is_absolute() {
-            Ok(Self::Path(path))
-        } else {
+        if !path.is_absolute() {
             Err(Error::InvalidUpgrade { why: "the path is not absolute" })
+        } else if !fits {
+            Err(Error::InvalidUpgrade { why: "the path is too long" })
+        } else {
+            Ok(Self::Path(path))
         }
     }
+}
+
+/// Whether the keeper can be told a text twice in one message, as a string of JSON in a string of JSON.
+fn fits(text: &str) -> bool {
+    let quoted = serde_json::to_string(text).and_then(|once| serde_json::to_string(&once));
+    quoted.is_ok_and(|text| text.len() <= MESSAGE_BYTES_MAX / 4)
 }
 
 /// How far an upgrade is. The names are the known server's.
@@ -122,6 +132,8 @@ pub(crate) struct Upgrader {
     /// How often a worker was replaced.
     pub(crate) count: u32,
     status: Mutex<UpgradeStatus>,
+    /// The program that was downloaded for the present one.
+    downloaded: Mutex<Option<PathBuf>>,
 }
 
 impl Upgrader {
@@ -135,7 +147,7 @@ impl Upgrader {
             }
         });
         let program = std::env::current_exe().ok().map(without_deleted);
-        Self { program, count, status: Mutex::new(status.unwrap_or_default()) }
+        Self { program, count, status: Mutex::new(status.unwrap_or_default()), downloaded: Mutex::default() }
     }
 
     /// How far it is.
@@ -198,6 +210,7 @@ impl Upgrader {
         let url = release.url.clone();
         self.step(Step::Download, |status| status.download_url = Some(url));
         let (path, bytes) = blocking::unblock(move || release.download()).await?;
+        *self.downloaded.lock().unwrap_or_else(PoisonError::into_inner) = Some(path.clone());
         self.step(Step::Download, |status| status.bytes_downloaded = Some(bytes));
         Ok(path)
     }
@@ -205,6 +218,10 @@ impl Upgrader {
     /// It came to nothing.
     pub(crate) fn failed(&self, why: &str) {
         tracing::error!("the upgrade failed: {why}");
+        if let Some(program) = self.downloaded.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Nobody asks for it again.
+            std::fs::remove_file(program).ok();
+        }
         let mut status = self.lock();
         status.status = Phase::Failed;
         status.error = Some(why.to_owned());

@@ -109,7 +109,7 @@ impl Handover {
                 }
                 ToWorker::Stray { exited, lane } => handover.strays.push(Stray { exited, lane }),
                 ToWorker::End {} => return Err(io::ErrorKind::Interrupted.into()),
-                // None of these is said before all is handed over.
+                // None of these is said before all is handed over (`Worker::welcome`).
                 ToWorker::Reload {}
                 | ToWorker::Retire {}
                 | ToWorker::UpgradeFailed { .. }

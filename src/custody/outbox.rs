@@ -72,6 +72,11 @@ impl Outbox {
         if queue.waiting.is_empty() {
             match self.shared.packets.send(&bytes, descriptors) {
                 Ok(()) => return self.shared.ring(&mut queue, is_urgent(message)),
+                // Too long, or too many descriptors: no fault of the keeper's.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    tracing::error!(?message, "the keeper cannot be told");
+                    return;
+                }
                 Err(error) if is_full(&error) => {
                     let shared = self.shared.clone();
                     blocking::unblock(move || shared.send_waiting()).detach();

@@ -100,6 +100,8 @@ impl Entries {
 
     /// Whether a start is under way, or was when the worker ended.
     pub(super) fn expects_child(&self) -> bool {
-        self.by_key.values().any(|entry| entry.child.is_none())
+        let is_expected =
+            |entry: &Entry| entry.lane.is_some() && entry.child.is_none() && entry.exited.is_none();
+        self.by_key.values().any(is_expected)
     }
 }

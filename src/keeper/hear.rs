@@ -6,7 +6,7 @@ use std::time::Instant;
 use rustix::process::Pid;
 
 use super::protocol::{FromWorker, Report, VERSION, decode};
-use super::worker::{Notice, Role, Worker};
+use super::worker::{Notice, Role, Stage, Worker};
 use super::{Keeper, Passed, Upgrade};
 use crate::sys::packets::Packet;
 use crate::sys::pidfd::PidFd;
@@ -25,14 +25,24 @@ impl Keeper {
             FromWorker::Born { key, pid } => {
                 if let Some(child) = descriptors.pop().and_then(|fd| PidFd::from_parts(fd, pid)) {
                     self.entries.born(key, child);
-                    // A worker has found out whose child it was that ended before.
-                    if let Some((exited, _)) = self.strays.iter().find(|(exited, _)| exited.pid == pid) {
+                    // A worker that takes over has found out whose child it was that ended before. The children of one that
+                    // serves end in its hands, so there the number is another's.
+                    let is_taking_over = self.current().is_some_and(|worker| worker.stage < Stage::Serving);
+                    let stray = self.strays.iter().find(|(exited, _)| is_taking_over && exited.pid == pid);
+                    if let Some((exited, _)) = stray {
                         self.entries.record(key, *exited);
+                        self.notify_current(Notice::Exited(key));
                     }
                 }
+                self.forget_strays();
             }
             FromWorker::Release { key, slots } => self.entries.release(key, &slots),
-            FromWorker::Drop { key } => self.entries.drop_entry(key),
+            FromWorker::Drop { key } => {
+                self.entries.drop_entry(key);
+                self.forget_strays();
+            }
+            // One that makes way knows only the half of it.
+            FromWorker::Journal {} if role != Role::Current => {}
             FromWorker::Journal {} => {
                 self.journal = descriptors.pop().or(self.journal.take());
                 self.notify_retired(Notice::Journal);
@@ -45,10 +55,8 @@ impl Keeper {
                 }
             }
             FromWorker::Refused { why } => {
-                for candidate in self.workers.iter().filter(|worker| worker.role == Role::Candidate) {
-                    candidate.kill();
-                }
-                self.report(Some(why));
+                self.give_up_candidate(why);
+                self.pass_connections_back(from);
             }
             FromWorker::Retired {} => self.heard_retired(from),
             FromWorker::Exited { key, exited } => {
@@ -57,7 +65,10 @@ impl Keeper {
             }
             FromWorker::Connection { on_loopback } => {
                 self.connections.push_back(Passed { on_loopback, descriptors });
-                self.notify_current(Notice::Connection);
+                // Whoever is making way would give it back at once: it waits for the next one.
+                if self.current().is_some_and(|worker| worker.stage != Stage::Retiring) {
+                    self.notify_current(Notice::Connection);
+                }
             }
         }
     }
@@ -70,12 +81,28 @@ impl Keeper {
             }
         } else if role == Role::Current {
             self.hand_over(from);
-        } else if self.current().is_some() {
+        } else if self.worker(from).is_some_and(Worker::is_candidate) {
+            if let Some(current) = self.workers.iter_mut().find(|worker| worker.role == Role::Current) {
+                current.stage = Stage::Retiring;
+            }
             self.notify_current(Notice::Retire);
-        } else {
-            // The present one is dead: the candidate need not wait.
-            self.promote();
         }
+    }
+
+    /// Strays that can be nobody's any more are forgotten.
+    fn forget_strays(&mut self) {
+        let is_settled = self.current().is_some_and(|worker| worker.stage >= Stage::Serving);
+        if is_settled && !self.strays.is_empty() && !self.entries.expects_child() {
+            self.strays.clear();
+        }
+    }
+
+    /// There will be no next worker: the connections that waited for it go to the one that is there.
+    fn pass_connections_back(&mut self, to: Pid) {
+        let Some(worker) = self.workers.iter_mut().find(|worker| worker.pid == to) else { return };
+        worker.stage = Stage::Serving;
+        let told = worker.notices.iter().filter(|notice| **notice == Notice::Connection).count();
+        worker.notices.extend(self.connections.iter().skip(told).map(|_| Notice::Connection));
     }
 
     /// Has something said to the retired workers, unless it is the last thing they have yet to be told anyway.
@@ -91,7 +118,7 @@ impl Keeper {
         self.has_served = true;
         self.strays.clear();
         if let Some(worker) = self.workers.iter_mut().find(|worker| worker.role == Role::Current) {
-            worker.is_serving = true;
+            worker.stage = Stage::Serving;
         }
         if let Some(Upgrade { note, .. }) = self.upgrade.take() {
             self.upgrades += 1;
@@ -123,7 +150,7 @@ impl Keeper {
         // How others died is nothing that the next one has to tell.
         self.deaths.clear();
         self.died = None;
-        if self.workers.iter().any(|worker| worker.role == Role::Candidate) {
+        if self.workers.iter().any(Worker::is_candidate) {
             self.promote();
         } else {
             self.start_at = Some(Instant::now());
@@ -132,9 +159,7 @@ impl Keeper {
 
     /// Makes the candidate the present worker. The program to go back to is kept until it serves.
     fn promote(&mut self) {
-        let Some(candidate) = self.workers.iter_mut().find(|worker| worker.role == Role::Candidate) else {
-            return;
-        };
+        let Some(candidate) = self.workers.iter_mut().find(|worker| worker.is_candidate()) else { return };
         candidate.role = Role::Current;
         let pid = candidate.pid;
         if let Some(upgrade) = &mut self.upgrade {
@@ -148,29 +173,39 @@ impl Keeper {
     fn hand_over(&mut self, to: Pid) {
         let keys = self.entries.keys();
         let Some(worker) = self.workers.iter_mut().find(|worker| worker.pid == to) else { return };
-        worker.notices.extend([Notice::Welcome, Notice::Journal]);
-        worker.notices.extend(keys.into_iter().map(Notice::Held));
-        worker.notices.extend((0..self.strays.len()).map(Notice::Stray));
-        worker.notices.push_back(Notice::Ready);
-        worker.notices.extend(self.connections.iter().map(|_| Notice::Connection));
+        let everything = [Notice::Welcome, Notice::Journal]
+            .into_iter()
+            .chain(keys.into_iter().map(Notice::Held))
+            .chain((0..self.strays.len()).map(Notice::Stray))
+            .chain([Notice::Ready])
+            .chain(self.connections.iter().map(|_| Notice::Connection));
+        worker.welcome(everything);
     }
 
     /// A candidate came to nothing before anything changed.
     pub(super) fn upgrade_failed(&mut self, why: String) {
-        // A refusal was reported before it led here.
+        // Whatever ended it otherwise was reported before it led here.
         if self.upgrade.is_some() {
             self.report(Some(why));
             self.notify_current(Notice::UpgradeFailed);
         }
     }
 
+    /// The present worker does not make way, or is gone: the one that was to come after it is not wanted any more.
+    pub(super) fn give_up_candidate(&mut self, why: String) {
+        if let Some(candidate) = self.workers.iter_mut().find(|worker| worker.is_candidate()) {
+            candidate.give_up();
+            self.report(Some(why));
+        }
+    }
+
     /// The new worker died before it served: the program before it is used again.
     pub(super) fn roll_back(&mut self, worker: &Worker, how: &str) {
-        if worker.is_serving {
+        if worker.stage >= Stage::Serving {
             return;
         }
         if let Some(upgrade) = &mut self.upgrade
-            && !self.workers.iter().any(|worker| worker.role == Role::Candidate)
+            && !self.workers.iter().any(Worker::is_candidate)
         {
             std::mem::swap(&mut self.program, &mut upgrade.other);
             self.report(Some(format!("the new worker did not serve: {how}")));

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::Keeper;
 use super::entry::{Entries, Entry};
 use super::protocol::{Exited, Key, Report, VERSION};
-use super::worker::{Program, Role, Worker};
+use super::worker::{Program, Role, Stage, Worker};
 use crate::sys::descriptors::{self, inherited};
 use crate::sys::lane::Lane;
 use crate::sys::packets::Packets;
@@ -72,7 +72,7 @@ impl Keeper {
             && self.connections.is_empty()
             && self.strays.is_empty()
             && self.told_to_end == 0
-            && self.current().is_some_and(|worker| worker.is_serving)
+            && self.current().is_some_and(|worker| worker.stage == Stage::Serving)
             && self.workers.iter().all(|worker| worker.notices.is_empty() && worker.role != Role::Candidate);
         if !self.is_renewal_due || !is_quiet {
             return;
@@ -178,7 +178,8 @@ impl Keeper {
                 bell: inherited(bell)?.into(),
                 role: if is_retired { Role::Retired } else { Role::Current },
                 began: Instant::now(),
-                is_serving: !is_retired,
+                stage: if is_retired { Stage::Retiring } else { Stage::Serving },
+                is_given_up: false,
                 notices: VecDeque::new(),
             });
         }

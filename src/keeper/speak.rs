@@ -12,11 +12,15 @@ impl Keeper {
     /// Tells the workers what they have yet to be told, as much as there is room for.
     pub(super) fn speak(&mut self) {
         for n in 0..self.workers.len() {
-            while let Some(notice) = self.workers[n].notices.front().copied() {
-                if self.tell(&self.workers[n], notice).is_err() {
-                    break;
+            while let Some(at) = self.workers[n].next_notice() {
+                let notice = self.workers[n].notices[at];
+                match self.tell(&self.workers[n], notice) {
+                    // What can never be said is passed over.
+                    Ok(()) => {}
+                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                    Err(_) => break,
                 }
-                self.workers[n].notices.pop_front();
+                self.workers[n].notices.remove(at);
                 if matches!(notice, Notice::Connection) {
                     self.connections.pop_front();
                 }

@@ -102,6 +102,19 @@ pub(super) enum Role {
     Retired,
 }
 
+/// How far a worker has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// It was started. It is told nothing but to end.
+    Begun,
+    /// It is told everything from the beginning.
+    Welcome,
+    /// It has said that it accepts connections.
+    Serving,
+    /// It was told to make way for the next one, and has not said whether it does.
+    Retiring,
+}
+
 /// A worker that runs.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -111,8 +124,9 @@ pub(super) struct Worker {
     pub(super) bell: Bell,
     pub(super) role: Role,
     pub(super) began: Instant,
-    /// It has said that it accepts connections.
-    pub(super) is_serving: bool,
+    pub(super) stage: Stage,
+    /// It is killed, and nobody waits for it.
+    pub(super) is_given_up: bool,
     /// What it has yet to be told, in order.
     pub(super) notices: VecDeque<Notice>,
 }
@@ -145,18 +159,45 @@ impl Worker {
         let (ours, theirs) = Packets::pair()?;
         Ok(match fork::fork()? {
             Fork::Parent(pid) => Forked::Keeper(Self::new(pid, ours, Role::Current)?),
-            Fork::Child => Forked::Worker(theirs),
+            Fork::Child => {
+                // The end of one that was started is closed in what it starts as well.
+                rustix::io::fcntl_setfd(&theirs, rustix::io::FdFlags::CLOEXEC)?;
+                Forked::Worker(theirs)
+            }
         })
     }
 
     fn new(pid: Pid, packets: Packets, role: Role) -> io::Result<Self> {
         let (bell, began, notices) = (Bell::new()?, Instant::now(), VecDeque::new());
-        Ok(Self { pid, packets, bell, role, began, is_serving: false, notices })
+        Ok(Self { pid, packets, bell, role, began, stage: Stage::Begun, is_given_up: false, notices })
     }
 
     /// Whether it rings when there is something to read.
     pub(super) fn rings(&self) -> bool {
-        self.is_serving && self.role == Role::Current
+        self.stage >= Stage::Serving && self.role == Role::Current
+    }
+
+    /// Whether it is to become the present one.
+    pub(super) fn is_candidate(&self) -> bool {
+        self.role == Role::Candidate && !self.is_given_up
+    }
+
+    /// Which of the notices it may be told now.
+    pub(super) fn next_notice(&self) -> Option<usize> {
+        if self.stage >= Stage::Welcome {
+            return (!self.notices.is_empty()).then_some(0);
+        }
+        self.notices.iter().position(|notice| *notice == Notice::End)
+    }
+
+    /// Tells it everything from the beginning, and then what it was to be told otherwise.
+    pub(super) fn welcome(&mut self, everything: impl IntoIterator<Item = Notice>) {
+        // The rest is part of everything.
+        self.notices
+            .retain(|notice| matches!(notice, Notice::Reload | Notice::Retire | Notice::Alone | Notice::End));
+        let later = std::mem::take(&mut self.notices);
+        self.notices = everything.into_iter().chain(later).collect();
+        self.stage = Stage::Welcome;
     }
 
     /// The next message that is there.
@@ -170,6 +211,12 @@ impl Worker {
                 Err(_) => return None,
             }
         }
+    }
+
+    /// Ends one that nobody waits for any more.
+    pub(super) fn give_up(&mut self) {
+        self.is_given_up = true;
+        self.kill();
     }
 
     /// Ends it at once. One that has just ended needs none.
@@ -186,5 +233,25 @@ impl Worker {
 impl AsFd for Worker {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.packets.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_it_is_welcome_a_worker_is_told_nothing_but_to_end() {
+        let (ours, _theirs) = Packets::pair().unwrap();
+        let mut worker = Worker::new(Pid::INIT, ours, Role::Current).unwrap();
+        worker.notices.extend([Notice::Connection, Notice::Reload, Notice::Stray(0)]);
+        assert_eq!(worker.next_notice(), None);
+        worker.notices.push_back(Notice::End);
+        assert_eq!(worker.next_notice(), Some(3));
+        worker.welcome([Notice::Welcome, Notice::Ready, Notice::Connection]);
+        // Once, and in the order in which a worker can make sense of them.
+        let told = [Notice::Welcome, Notice::Ready, Notice::Connection, Notice::Reload, Notice::End];
+        assert_eq!(Vec::from(worker.notices.clone()), told);
+        assert_eq!(worker.next_notice(), Some(0));
     }
 }

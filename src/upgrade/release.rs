@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 /// The largest program. boxd is a twentieth of it.
 const BYTES_MAX: u64 = 256 * 1024 * 1024;
 
+/// The longest version that is asked for.
+const VERSION_BYTES_MAX: usize = 128;
+
 /// Time to connect, and for everything together, attempts and pauses included: the known server's.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 const TOTAL_MAX: Duration = Duration::from_mins(5);
@@ -46,6 +49,9 @@ impl Release {
             return Err(invalid("baseUrl is no http or https URL"));
         }
         let version = version.unwrap_or("latest");
+        if !super::fits(base_url) || version.len() > VERSION_BYTES_MAX {
+            return Err(invalid("baseUrl or version is too long"));
+        }
         if !version.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b))
             || version.starts_with('.')
         {
