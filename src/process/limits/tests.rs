@@ -49,6 +49,8 @@ fn groups_live_as_long_as_a_descendant() {
     assert!(!is_abandoned(&folders(&process)[0]), "a daemon minds it");
     tree::signal_strays(process.id, 0, Signal::KILL, None);
     assert!(is_alive(&left), "without the group it is not found");
+    assert!(within(engine.supervisor.gate.close(Duration::from_secs(1))), "no worker can take over");
+    engine.supervisor.gate.open();
     engine.end(&process, EndRequest::KILL);
     wait_for("a descendant is left", || !is_alive(&left));
     wait_for("a group is left", || folders(&process).is_empty());

@@ -97,12 +97,13 @@ impl Supervisor {
         }
         let state = process.over().await;
         let Some(group) = process.group.get() else { return };
-        let Ok(_pass) = self.gate.enter() else { return };
-        if let Some(Reason::Limit(_)) = state.reason() {
+        if let Some(Reason::Limit(_)) = state.reason()
+            && let Ok(_pass) = self.gate.enter()
+        {
             // The exit was seen before the kernel's word: the rest of the tree is still there.
             self.kill_tree(&process).await;
         }
-        remove(group, events.as_ref()).await;
+        self.remove(group, events.as_ref()).await;
     }
 
     /// Completes when a limit is exceeded, with the limit, or when the process is over.
@@ -181,6 +182,30 @@ impl Supervisor {
             group.kill();
         }
     }
+
+    /// Removes the groups of a process that is over, as soon as its last descendant has gone. The next worker does it when this
+    /// one has retired.
+    async fn remove(&self, group: &ControlGroup, events: Option<&Async<KernelFiles>>) {
+        let mut pause = REMOVE_PAUSE_MIN;
+        loop {
+            // A pass for each attempt, none for the wait: a descendant may live for days, and a hand-over waits for passes.
+            let is_removed = self.gate.enter().is_ok_and(|_pass| group.remove());
+            if is_removed || self.logs.custody.is_retired() {
+                return;
+            }
+            let told = async {
+                match events {
+                    Some(events) if events.readable().await.is_ok() => events.get_ref().clear(),
+                    _ => std::future::pending().await,
+                }
+            };
+            let later = async {
+                Timer::after(pause).await;
+            };
+            told.or(later).await;
+            pause = (pause * 2).min(REMOVE_PAUSE_MAX);
+        }
+    }
 }
 
 /// What the supervisor counts itself.
@@ -251,23 +276,5 @@ async fn heard(events: &Async<KernelFiles>, group: Option<&Arc<ControlGroup>>) {
             return;
         }
         Timer::after(KILL_LOOK_PAUSE).await;
-    }
-}
-
-/// Removes the groups of a process that is over, as soon as its last descendant has gone.
-async fn remove(group: &Arc<ControlGroup>, events: Option<&Async<KernelFiles>>) {
-    let mut pause = REMOVE_PAUSE_MIN;
-    while !group.remove() {
-        let told = async {
-            match events {
-                Some(events) if events.readable().await.is_ok() => events.get_ref().clear(),
-                _ => std::future::pending().await,
-            }
-        };
-        let later = async {
-            Timer::after(pause).await;
-        };
-        told.or(later).await;
-        pause = (pause * 2).min(REMOVE_PAUSE_MAX);
     }
 }
