@@ -92,8 +92,14 @@ impl ControlGroup {
         }
     }
 
+    /// Whether there is any group of this process, made by whichever worker.
+    pub(crate) fn is_there(host: &Host, id: ProcessId) -> bool {
+        let places = [&host.unified, &host.memory, &host.pids, &host.cpu];
+        places.into_iter().flatten().any(|place| place.parent.join(name(id)).exists())
+    }
+
     fn make(&mut self, host: &Host, id: ProcessId, limits: &Limits) -> io::Result<()> {
-        let name = format!("{PREFIX}{id}");
+        let name = name(id);
         let mut at: HashMap<PathBuf, usize> = HashMap::new();
         let mut enter = |folders: &mut Vec<Folder>, version: Version, parent: &Path| -> io::Result<usize> {
             let path = parent.join(&name);
@@ -257,6 +263,10 @@ impl Drop for ControlGroup {
 /// Whether nobody minds this group.
 pub(super) fn is_abandoned(path: &Path) -> bool {
     File::open(path).is_ok_and(|folder| try_lock(&folder).unwrap_or(false))
+}
+
+fn name(id: ProcessId) -> String {
+    format!("{PREFIX}{id}")
 }
 
 fn make_and_lock(path: &Path) -> io::Result<File> {

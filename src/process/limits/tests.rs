@@ -10,6 +10,9 @@ use super::*;
 use crate::process::tests::{Engine, first_line, is_alive, spec, within};
 use crate::process::{EndRequest, Process, Reason, tree};
 
+/// A stop leaves a descendant of it, which has left the session, the parent and the environment behind.
+const EVADER: &str = "(env -i setsid sh -c 'trap \"\" TERM; echo $$; exec sleep 60' &); sleep 60";
+
 fn limited(command: &str, limits: Limits) -> crate::process::ProcessSpec {
     crate::process::ProcessSpec { limits, ..spec(command) }
 }
@@ -38,9 +41,7 @@ fn groups_live_as_long_as_a_descendant() {
     }
     let engine = Engine::new();
     let limits = Limits { pids: Some(50), ..Limits::default() };
-    // It leaves the session, the parent and the environment behind.
-    let command = "(env -i setsid sh -c 'trap \"\" TERM; echo $$; exec sleep 60' &); sleep 60";
-    let process = engine.start(limited(command, limits)).unwrap();
+    let process = engine.start(limited(EVADER, limits)).unwrap();
     let left = first_line(&process);
     engine.end(&process, EndRequest::STOP);
     within(process.over());
@@ -54,6 +55,29 @@ fn groups_live_as_long_as_a_descendant() {
     engine.end(&process, EndRequest::KILL);
     wait_for("a descendant is left", || !is_alive(&left));
     wait_for("a group is left", || folders(&process).is_empty());
+}
+
+#[test]
+fn the_next_worker_minds_the_groups_of_what_is_over() {
+    if host().pids.is_err() {
+        return;
+    }
+    let engine = Engine::new();
+    let limits = Limits { pids: Some(50), ..Limits::default() };
+    let process = engine.start(limited(EVADER, limits)).unwrap();
+    let left = first_line(&process);
+    engine.end(&process, EndRequest::STOP);
+    let state = within(process.over());
+    let restored = |log| Process::restored(process.id, limited("", limits), log, state.clone(), None);
+    let adopted = restored(process.log.clone());
+    find_groups(&adopted);
+    engine.supervisor.arm(&adopted);
+    engine.end(&adopted, EndRequest::KILL);
+    wait_for("a descendant is left", || !is_alive(&left));
+    wait_for("a group is left", || folders(&process).is_empty());
+    let late = restored(process.log.clone());
+    find_groups(&late);
+    assert!(late.group.get().is_none() && folders(&process).is_empty(), "a group is made for nothing");
 }
 
 #[test]

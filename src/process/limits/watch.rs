@@ -65,10 +65,14 @@ pub(crate) fn record_measures(process: &Process, exit: Exit, usage: Option<Resou
     process.record_measures(usage.map(Usage::from), limit, verdict == Some(Verdict::Oom));
 }
 
-/// Finds the groups of a process that another worker started: before its exit is dealt with, which they know more about.
+/// Finds the groups of a process that another worker started: before its exit is dealt with, which they know more about. One that
+/// is over has groups only as long as a descendant lives in them.
 pub(crate) fn find_groups(process: &Process) {
     let limits = process.spec.limits;
-    if process.state().is_over() || process.group.get().is_some() || !limits.want_group() {
+    if process.group.get().is_some() || !limits.want_group() {
+        return;
+    }
+    if process.state().is_over() && !ControlGroup::is_there(host(), process.id) {
         return;
     }
     match ControlGroup::open(host(), process.id, &limits) {
