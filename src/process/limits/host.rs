@@ -3,8 +3,8 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, Once};
 
 use super::layout::Layout;
 use super::{LimitKind, Limits};
@@ -62,9 +62,16 @@ static IS_OFF: AtomicBool = AtomicBool::new(false);
 
 static HOST: LazyLock<Host> = LazyLock::new(Host::probe);
 
-/// The host. The first call makes and removes a group in each hierarchy, and sweeps what dead daemons left.
+/// The host. The first call makes and removes a group in each hierarchy.
 pub(crate) fn host() -> &'static Host {
     &HOST
+}
+
+/// Removes what dead daemons left, the first time. Not before the groups of this daemon's last worker are taken over: one whose
+/// process is between two runs, or has met its limit and was not asked about, is as empty as what nobody needs.
+pub(crate) fn sweep_once() {
+    static SWEPT: Once = Once::new();
+    SWEPT.call_once(|| host().sweep());
 }
 
 /// Makes the host one without control groups. Before it is first asked for.
@@ -114,7 +121,7 @@ impl Host {
             None => Err("no version 2 hierarchy of control groups is mounted".to_owned()),
             Some(own) => try_out(own, &["cgroup.procs"], "").map(|()| own.clone()),
         };
-        let host = Self {
+        Self {
             memory: controller(layout, &unified, "memory", ["memory.max", "memory.limit_in_bytes"]),
             pids: controller(layout, &unified, "pids", ["pids.max", "pids.max"]),
             cpu: match &unified {
@@ -122,9 +129,7 @@ impl Host {
                 Err(_) => version_1(layout, "cpuacct", "cpuacct.usage"),
             },
             unified: unified.map(|parent| Place { version: Version::V2, parent }),
-        };
-        host.sweep();
-        host
+        }
     }
 
     /// Removes the groups that daemons left which are gone. One with a process in it, or of a daemon that lives, stays.
