@@ -176,7 +176,8 @@ impl ControlGroup {
             return Some(LimitKind::Memory);
         }
         let pids = self.at(self.pids)?;
-        (number_after(&pids.path.join("pids.events"), "max") > 0).then_some(LimitKind::Pids)
+        let is_refused = number_after(&pids.path.join("pids.events"), "max") > 0;
+        (is_refused && was_full(pids)).then_some(LimitKind::Pids)
     }
 
     /// Whether the kernel has killed something in it for want of memory since this was last asked. `None`: it does not tell.
@@ -321,6 +322,13 @@ fn met_own_limit(folder: &Folder) -> bool {
         .zip(number("memory.limit_in_bytes"))
         .is_some_and(|(peak, limit)| peak.saturating_add(CHARGE_BYTES_MAX) >= limit);
     has_failed || is_full
+}
+
+/// Whether a group had as many processes as it may have. The kernel counts a refused fork in the group of who forked, also when
+/// it was a group above that was full. An older kernel has no `pids.peak`: it does not tell.
+fn was_full(folder: &Folder) -> bool {
+    let number = |file: &str| fs::read_to_string(folder.path.join(file)).ok()?.trim().parse::<u64>().ok();
+    number("pids.peak").zip(number("pids.max")).is_none_or(|(peak, max)| peak >= max)
 }
 
 fn cpu(folder: &Folder) -> Option<(Duration, Duration)> {

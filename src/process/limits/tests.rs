@@ -80,6 +80,48 @@ fn the_next_worker_minds_the_groups_of_what_is_over() {
     assert!(late.group.get().is_none() && folders(&process).is_empty(), "a group is made for nothing");
 }
 
+/// Lets a shell try to be six processes in a group of its own, where so many are allowed in it and in the group above it.
+fn exceeded_among(above_max: u64, own_max: u64) -> Option<LimitKind> {
+    let place = host().pids.clone().unwrap();
+    let above = place.parent.join(format!("boxd.test-{:016x}", fastrand::u64(..)));
+    std::fs::create_dir(&above).unwrap();
+    std::fs::write(above.join("pids.max"), above_max.to_string()).unwrap();
+    if place.version == host::Version::V2 {
+        std::fs::write(above.join("cgroup.subtree_control"), "+pids").unwrap();
+    }
+    let none = || Err(String::new());
+    let place = Place { parent: above.clone(), ..place };
+    let only_pids = Host { unified: none(), memory: none(), pids: Ok(place), cpu: none() };
+    let limits = Limits { pids: Some(own_max), ..Limits::default() };
+    let id = crate::id::IdSource::new().next();
+    let group = ControlGroup::open(&only_pids, id, &limits).unwrap().unwrap();
+    let script = format!(
+        "echo 0 > {}/boxd-{id}/cgroup.procs; for i in 1 2 3 4 5; do sleep 60 & done",
+        above.display()
+    );
+    std::process::Command::new("sh")
+        .args(["-c", &script])
+        .stderr(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    let exceeded = group.exceeded();
+    for pid in group.members() {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        rustix::process::kill_process(pid, Signal::KILL).ok();
+    }
+    wait_for("a group is left", || group.remove() && std::fs::remove_dir(&above).is_ok());
+    exceeded
+}
+
+#[test]
+fn a_fork_that_is_refused_by_a_group_above_is_not_the_limit_of_this_one() {
+    if host().pids.is_err() {
+        return;
+    }
+    assert_eq!(exceeded_among(50, 3), Some(LimitKind::Pids));
+    assert_eq!(exceeded_among(3, 50), None);
+}
+
 #[test]
 fn a_start_that_fails_leaves_no_group() {
     let engine = Engine::new();
