@@ -57,6 +57,9 @@ pub(super) const PREFIX: &str = "boxd-";
 /// The group that the daemon moves into when its own one must not hold processes.
 const DAEMON_GROUP: &str = "boxd.daemon";
 
+/// How often what is in that group is moved. What forks all the time may have left a child behind each time.
+const MOVES_MAX: u32 = 10;
+
 /// The person who started the daemon wants no groups.
 static IS_OFF: AtomicBool = AtomicBool::new(false);
 
@@ -203,27 +206,41 @@ fn pass_on(own: &Path, name: &str) -> io::Result<()> {
         return Ok(());
     }
     let enable = || fs::write(&control, format!("+{name}"));
-    match enable() {
-        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
-            let lower = own.join(DAEMON_GROUP);
-            if let Err(error) = fs::create_dir(&lower)
-                && error.kind() != io::ErrorKind::AlreadyExists
-            {
-                return Err(error);
-            }
-            let pids: Vec<u32> =
-                words(&own.join("cgroup.procs")).filter_map(|word| word.parse().ok()).collect();
-            if !super::super::tree::are_ours(&pids) {
-                return Err(io::Error::other("it holds processes that are not the daemon's"));
-            }
-            for pid in pids {
-                // One that has ended meanwhile is in no group.
-                fs::write(lower.join("cgroup.procs"), pid.to_string()).ok();
-            }
-            enable()
+    let make_room = || {
+        let lower = own.join(DAEMON_GROUP);
+        if let Err(error) = fs::create_dir(&lower)
+            && error.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(error);
         }
-        result => result,
+        let pids: Vec<u32> = words(&own.join("cgroup.procs")).filter_map(|word| word.parse().ok()).collect();
+        if !super::super::tree::are_ours(&pids) {
+            return Err(io::Error::other("it holds processes that are not the daemon's"));
+        }
+        for pid in pids {
+            // One that has ended meanwhile is in no group.
+            fs::write(lower.join("cgroup.procs"), pid.to_string()).ok();
+        }
+        Ok(())
+    };
+    until_free(enable, make_room)
+}
+
+/// Makes room as long as a group is busy: what one of its processes has started since the look at them is still there, and one
+/// that ended since then is nobody's.
+fn until_free(
+    mut enable: impl FnMut() -> io::Result<()>,
+    mut make_room: impl FnMut() -> io::Result<()>,
+) -> io::Result<()> {
+    let mut refused = None;
+    for _ in 0..MOVES_MAX {
+        match enable() {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+            result => return result,
+        }
+        refused = make_room().err();
     }
+    enable().map_err(|busy| refused.unwrap_or(busy))
 }
 
 fn words(file: &Path) -> impl Iterator<Item = String> {
@@ -251,6 +268,31 @@ mod tests {
         let limits =
             Limits { cpu: second, wall: second, idle: second, output_bytes: Some(1), ..Limits::default() };
         host.check(&limits).unwrap();
+    }
+
+    #[test]
+    fn a_group_that_is_still_busy_is_emptied_again() {
+        #[track_caller]
+        fn check(busy: u32, refusals: u32, expect: Result<(), &str>) {
+            let (left, moves) = (std::cell::Cell::new(busy), std::cell::Cell::new(0));
+            let enable = || if left.get() == 0 { Ok(()) } else { Err(io::ErrorKind::ResourceBusy.into()) };
+            let make_room = || {
+                moves.set(moves.get() + 1);
+                if moves.get() <= refusals {
+                    return Err(io::Error::other("not ours"));
+                }
+                left.set(left.get() - 1);
+                Ok(())
+            };
+            let result = until_free(enable, make_room).map_err(|error| error.to_string());
+            assert_eq!(result, expect.map_err(str::to_owned));
+        }
+        check(0, 0, Ok(()));
+        check(1, 0, Ok(()));
+        check(3, 2, Ok(()));
+        check(MOVES_MAX, 0, Ok(()));
+        check(MOVES_MAX + 1, 0, Err("resource busy"));
+        check(1, MOVES_MAX, Err("not ours"));
     }
 
     #[test]
