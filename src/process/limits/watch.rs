@@ -55,7 +55,13 @@ fn verdict(process: &Process, exit: Exit) -> Option<Verdict> {
         return Some(Verdict::Limit(kind));
     }
     let is_foreign = exit == Exit::Signal(KILL) && !process.state().is_asked_to_end();
-    (is_foreign && oom::was_taken(group)).then_some(Verdict::Oom)
+    if !is_foreign {
+        if !exit.is_success() {
+            oom::look();
+        }
+        return None;
+    }
+    oom::was_taken(group).then_some(Verdict::Oom)
 }
 
 /// Asks the kernel about a run that has just exited, and records it with what the run has used. Its exit is recorded next.
