@@ -18,11 +18,11 @@ use super::{LimitKind, Limits};
 use crate::error::{Error, Result};
 use crate::id::ProcessId;
 use crate::sys::birth::Entrances;
-use crate::sys::file::try_lock;
+use crate::sys::file::{share_lock, try_lock};
 use crate::sys::readiness::KernelFiles;
 
-/// Between the making of a folder and its lock another daemon may take it for abandoned.
-const ATTEMPTS_MAX: usize = 5;
+/// Between the making of a folder and its lock another daemon may take it for abandoned. It has it for two system calls.
+const ATTEMPTS_MAX: usize = 1000;
 
 /// The kernel takes up to so much of a group's memory at once (64 pages): a full group may lack that.
 const CHARGE_BYTES_MAX: u64 = 256 * 1024;
@@ -261,9 +261,10 @@ impl Drop for ControlGroup {
     }
 }
 
-/// Whether nobody minds this group.
-pub(super) fn is_abandoned(path: &Path) -> bool {
-    File::open(path).is_ok_and(|folder| try_lock(&folder).unwrap_or(false))
+/// Takes a group that nobody minds. As long as the answer lives nobody begins to mind it.
+pub(super) fn take_abandoned(path: &Path) -> Option<File> {
+    let folder = File::open(path).ok()?;
+    try_lock(&folder).unwrap_or(false).then_some(folder)
 }
 
 fn name(id: ProcessId) -> String {
@@ -279,12 +280,21 @@ fn make_and_lock(path: &Path) -> io::Result<File> {
             _ => {}
         }
         let opened = File::open(path).and_then(|folder| {
-            // Whoever holds the lock is looking whether it is abandoned, and is about to remove it or to let go.
-            try_lock(&folder)?;
+            // Shared with a worker that has retired and still serves its streams.
+            share_lock(&folder)?;
+            // Removed before it was locked?
             fs::metadata(path).map(|_| folder)
         });
         match opened {
             Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS_MAX => {}
+            // Whoever has it alone looks whether it is abandoned, and is about to remove it or to let go.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if attempt == ATTEMPTS_MAX {
+                    // A worker of an earlier release minds it, which shares with nobody.
+                    return File::open(path);
+                }
+                std::thread::yield_now();
+            }
             result => return result,
         }
     }

@@ -143,7 +143,7 @@ impl Host {
                 let name = entry.file_name();
                 let id = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
                 let is_ours = id.is_some_and(|id| id.parse::<crate::id::ProcessId>().is_ok());
-                if is_ours && super::control_group::is_abandoned(&entry.path()) {
+                if is_ours && let Some(_taken) = super::control_group::take_abandoned(&entry.path()) {
                     fs::remove_dir(entry.path()).ok();
                 }
             }
