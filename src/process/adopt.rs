@@ -242,6 +242,9 @@ impl Supervisor {
                 process.log.seal();
             }
             process.log.close_if_done();
+            if process.group.get().is_some() {
+                self.arm(process);
+            }
             return;
         }
         if state.is_backing_off() {

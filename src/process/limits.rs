@@ -29,7 +29,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use control_group::ControlGroup;
-pub(crate) use host::{Host, Place, host, without_groups};
+pub(crate) use host::{Host, Place, host, sweep_once, without_groups};
 pub(crate) use oom::{begin as watch_for_oom, source as oom_source};
 pub(crate) use watch::{find_groups, record_measures};
 

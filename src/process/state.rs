@@ -34,7 +34,8 @@ impl Exit {
         }
     }
 
-    fn is_success(self) -> bool {
+    /// Whether it did what it was to do, as far as it says.
+    pub(super) fn is_success(self) -> bool {
         self == Self::Code(0)
     }
 }

@@ -430,6 +430,7 @@ fn control_group(id: ProcessId, spec: &ProcessSpec) -> Result<Option<Arc<Control
     if !spec.limits.want_group() {
         return Ok(None);
     }
+    limits::sweep_once();
     Ok(ControlGroup::open(limits::host(), id, &spec.limits)?.map(Arc::new))
 }
 

@@ -150,8 +150,13 @@ pub(crate) fn has_clone3() -> bool {
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "there is no wrapper of clone3")]
 fn asked_for_clone3() -> bool {
-    // SAFETY: the kernel looks at the size first, and 0 is none it knows.
-    let result = unsafe { libc::syscall(libc::SYS_clone3, ptr::null_mut::<c_void>(), 0_usize) };
+    // SAFETY: all zeros is how unused fields are said.
+    let mut args = unsafe { std::mem::zeroed::<libc::clone_args>() };
+    args.flags = CLONE_INTO_CGROUP;
+    args.cgroup = u64::MAX;
+    // SAFETY: the arguments are whole, and no kernel makes a child of them: the number is none of a descriptor.
+    let result = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) };
+    // A kernel before 5.7 does not know the last field and says E2BIG; a filter says ENOSYS or EPERM.
     result == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL)
 }
 

@@ -18,11 +18,11 @@ use super::{LimitKind, Limits};
 use crate::error::{Error, Result};
 use crate::id::ProcessId;
 use crate::sys::birth::Entrances;
-use crate::sys::file::try_lock;
+use crate::sys::file::{share_lock, try_lock};
 use crate::sys::readiness::KernelFiles;
 
-/// Between the making of a folder and its lock another daemon may take it for abandoned.
-const ATTEMPTS_MAX: usize = 5;
+/// Between the making of a folder and its lock another daemon may take it for abandoned. It has it for two system calls.
+const ATTEMPTS_MAX: usize = 1000;
 
 /// The kernel takes up to so much of a group's memory at once (64 pages): a full group may lack that.
 const CHARGE_BYTES_MAX: u64 = 256 * 1024;
@@ -92,8 +92,14 @@ impl ControlGroup {
         }
     }
 
+    /// Whether there is any group of this process, made by whichever worker.
+    pub(crate) fn is_there(host: &Host, id: ProcessId) -> bool {
+        let places = [&host.unified, &host.memory, &host.pids, &host.cpu];
+        places.into_iter().flatten().any(|place| place.parent.join(name(id)).exists())
+    }
+
     fn make(&mut self, host: &Host, id: ProcessId, limits: &Limits) -> io::Result<()> {
-        let name = format!("{PREFIX}{id}");
+        let name = name(id);
         let mut at: HashMap<PathBuf, usize> = HashMap::new();
         let mut enter = |folders: &mut Vec<Folder>, version: Version, parent: &Path| -> io::Result<usize> {
             let path = parent.join(&name);
@@ -170,7 +176,8 @@ impl ControlGroup {
             return Some(LimitKind::Memory);
         }
         let pids = self.at(self.pids)?;
-        (number_after(&pids.path.join("pids.events"), "max") > 0).then_some(LimitKind::Pids)
+        let is_refused = number_after(&pids.path.join("pids.events"), "max") > 0;
+        (is_refused && was_full(pids)).then_some(LimitKind::Pids)
     }
 
     /// Whether the kernel has killed something in it for want of memory since this was last asked. `None`: it does not tell.
@@ -254,9 +261,14 @@ impl Drop for ControlGroup {
     }
 }
 
-/// Whether nobody minds this group.
-pub(super) fn is_abandoned(path: &Path) -> bool {
-    File::open(path).is_ok_and(|folder| try_lock(&folder).unwrap_or(false))
+/// Takes a group that nobody minds. As long as the answer lives nobody begins to mind it.
+pub(super) fn take_abandoned(path: &Path) -> Option<File> {
+    let folder = File::open(path).ok()?;
+    try_lock(&folder).unwrap_or(false).then_some(folder)
+}
+
+fn name(id: ProcessId) -> String {
+    format!("{PREFIX}{id}")
 }
 
 fn make_and_lock(path: &Path) -> io::Result<File> {
@@ -268,12 +280,21 @@ fn make_and_lock(path: &Path) -> io::Result<File> {
             _ => {}
         }
         let opened = File::open(path).and_then(|folder| {
-            // Whoever holds the lock is looking whether it is abandoned, and is about to remove it or to let go.
-            try_lock(&folder)?;
+            // Shared with a worker that has retired and still serves its streams.
+            share_lock(&folder)?;
+            // Removed before it was locked?
             fs::metadata(path).map(|_| folder)
         });
         match opened {
             Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS_MAX => {}
+            // Whoever has it alone looks whether it is abandoned, and is about to remove it or to let go.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if attempt == ATTEMPTS_MAX {
+                    // A worker of an earlier release minds it, which shares with nobody.
+                    return File::open(path);
+                }
+                std::thread::yield_now();
+            }
             result => return result,
         }
     }
@@ -311,6 +332,13 @@ fn met_own_limit(folder: &Folder) -> bool {
         .zip(number("memory.limit_in_bytes"))
         .is_some_and(|(peak, limit)| peak.saturating_add(CHARGE_BYTES_MAX) >= limit);
     has_failed || is_full
+}
+
+/// Whether a group had as many processes as it may have. The kernel counts a refused fork in the group of who forked, also when
+/// it was a group above that was full. An older kernel has no `pids.peak`: it does not tell.
+fn was_full(folder: &Folder) -> bool {
+    let number = |file: &str| fs::read_to_string(folder.path.join(file)).ok()?.trim().parse::<u64>().ok();
+    number("pids.peak").zip(number("pids.max")).is_none_or(|(peak, max)| peak >= max)
 }
 
 fn cpu(folder: &Folder) -> Option<(Duration, Duration)> {

@@ -3,8 +3,8 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, Once};
 
 use super::layout::Layout;
 use super::{LimitKind, Limits};
@@ -57,14 +57,24 @@ pub(super) const PREFIX: &str = "boxd-";
 /// The group that the daemon moves into when its own one must not hold processes.
 const DAEMON_GROUP: &str = "boxd.daemon";
 
+/// How often what is in that group is moved. What forks all the time may have left a child behind each time.
+const MOVES_MAX: u32 = 10;
+
 /// The person who started the daemon wants no groups.
 static IS_OFF: AtomicBool = AtomicBool::new(false);
 
 static HOST: LazyLock<Host> = LazyLock::new(Host::probe);
 
-/// The host. The first call makes and removes a group in each hierarchy, and sweeps what dead daemons left.
+/// The host. The first call makes and removes a group in each hierarchy.
 pub(crate) fn host() -> &'static Host {
     &HOST
+}
+
+/// Removes what dead daemons left, the first time. Not before the groups of this daemon's last worker are taken over: one whose
+/// process is between two runs, or has met its limit and was not asked about, is as empty as what nobody needs.
+pub(crate) fn sweep_once() {
+    static SWEPT: Once = Once::new();
+    SWEPT.call_once(|| host().sweep());
 }
 
 /// Makes the host one without control groups. Before it is first asked for.
@@ -114,7 +124,7 @@ impl Host {
             None => Err("no version 2 hierarchy of control groups is mounted".to_owned()),
             Some(own) => try_out(own, &["cgroup.procs"], "").map(|()| own.clone()),
         };
-        let host = Self {
+        Self {
             memory: controller(layout, &unified, "memory", ["memory.max", "memory.limit_in_bytes"]),
             pids: controller(layout, &unified, "pids", ["pids.max", "pids.max"]),
             cpu: match &unified {
@@ -122,9 +132,7 @@ impl Host {
                 Err(_) => version_1(layout, "cpuacct", "cpuacct.usage"),
             },
             unified: unified.map(|parent| Place { version: Version::V2, parent }),
-        };
-        host.sweep();
-        host
+        }
     }
 
     /// Removes the groups that daemons left which are gone. One with a process in it, or of a daemon that lives, stays.
@@ -135,7 +143,7 @@ impl Host {
                 let name = entry.file_name();
                 let id = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
                 let is_ours = id.is_some_and(|id| id.parse::<crate::id::ProcessId>().is_ok());
-                if is_ours && super::control_group::is_abandoned(&entry.path()) {
+                if is_ours && let Some(_taken) = super::control_group::take_abandoned(&entry.path()) {
                     fs::remove_dir(entry.path()).ok();
                 }
             }
@@ -198,27 +206,41 @@ fn pass_on(own: &Path, name: &str) -> io::Result<()> {
         return Ok(());
     }
     let enable = || fs::write(&control, format!("+{name}"));
-    match enable() {
-        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
-            let lower = own.join(DAEMON_GROUP);
-            if let Err(error) = fs::create_dir(&lower)
-                && error.kind() != io::ErrorKind::AlreadyExists
-            {
-                return Err(error);
-            }
-            let pids: Vec<u32> =
-                words(&own.join("cgroup.procs")).filter_map(|word| word.parse().ok()).collect();
-            if !super::super::tree::are_ours(&pids) {
-                return Err(io::Error::other("it holds processes that are not the daemon's"));
-            }
-            for pid in pids {
-                // One that has ended meanwhile is in no group.
-                fs::write(lower.join("cgroup.procs"), pid.to_string()).ok();
-            }
-            enable()
+    let make_room = || {
+        let lower = own.join(DAEMON_GROUP);
+        if let Err(error) = fs::create_dir(&lower)
+            && error.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(error);
         }
-        result => result,
+        let pids: Vec<u32> = words(&own.join("cgroup.procs")).filter_map(|word| word.parse().ok()).collect();
+        if !super::super::tree::are_ours(&pids) {
+            return Err(io::Error::other("it holds processes that are not the daemon's"));
+        }
+        for pid in pids {
+            // One that has ended meanwhile is in no group.
+            fs::write(lower.join("cgroup.procs"), pid.to_string()).ok();
+        }
+        Ok(())
+    };
+    until_free(enable, make_room)
+}
+
+/// Makes room as long as a group is busy: what one of its processes has started since the look at them is still there, and one
+/// that ended since then is nobody's.
+fn until_free(
+    mut enable: impl FnMut() -> io::Result<()>,
+    mut make_room: impl FnMut() -> io::Result<()>,
+) -> io::Result<()> {
+    let mut refused = None;
+    for _ in 0..MOVES_MAX {
+        match enable() {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+            result => return result,
+        }
+        refused = make_room().err();
     }
+    enable().map_err(|busy| refused.unwrap_or(busy))
 }
 
 fn words(file: &Path) -> impl Iterator<Item = String> {
@@ -246,6 +268,31 @@ mod tests {
         let limits =
             Limits { cpu: second, wall: second, idle: second, output_bytes: Some(1), ..Limits::default() };
         host.check(&limits).unwrap();
+    }
+
+    #[test]
+    fn a_group_that_is_still_busy_is_emptied_again() {
+        #[track_caller]
+        fn check(busy: u32, refusals: u32, expect: Result<(), &str>) {
+            let (left, moves) = (std::cell::Cell::new(busy), std::cell::Cell::new(0));
+            let enable = || if left.get() == 0 { Ok(()) } else { Err(io::ErrorKind::ResourceBusy.into()) };
+            let make_room = || {
+                moves.set(moves.get() + 1);
+                if moves.get() <= refusals {
+                    return Err(io::Error::other("not ours"));
+                }
+                left.set(left.get() - 1);
+                Ok(())
+            };
+            let result = until_free(enable, make_room).map_err(|error| error.to_string());
+            assert_eq!(result, expect.map_err(str::to_owned));
+        }
+        check(0, 0, Ok(()));
+        check(1, 0, Ok(()));
+        check(3, 2, Ok(()));
+        check(MOVES_MAX, 0, Ok(()));
+        check(MOVES_MAX + 1, 0, Err("resource busy"));
+        check(1, MOVES_MAX, Err("not ours"));
     }
 
     #[test]

@@ -55,7 +55,13 @@ fn verdict(process: &Process, exit: Exit) -> Option<Verdict> {
         return Some(Verdict::Limit(kind));
     }
     let is_foreign = exit == Exit::Signal(KILL) && !process.state().is_asked_to_end();
-    (is_foreign && oom::was_taken(group)).then_some(Verdict::Oom)
+    if !is_foreign {
+        if !exit.is_success() {
+            oom::look();
+        }
+        return None;
+    }
+    oom::was_taken(group).then_some(Verdict::Oom)
 }
 
 /// Asks the kernel about a run that has just exited, and records it with what the run has used. Its exit is recorded next.
@@ -65,10 +71,14 @@ pub(crate) fn record_measures(process: &Process, exit: Exit, usage: Option<Resou
     process.record_measures(usage.map(Usage::from), limit, verdict == Some(Verdict::Oom));
 }
 
-/// Finds the groups of a process that another worker started: before its exit is dealt with, which they know more about.
+/// Finds the groups of a process that another worker started: before its exit is dealt with, which they know more about. One that
+/// is over has groups only as long as a descendant lives in them.
 pub(crate) fn find_groups(process: &Process) {
     let limits = process.spec.limits;
-    if process.state().is_over() || process.group.get().is_some() || !limits.want_group() {
+    if process.group.get().is_some() || !limits.want_group() {
+        return;
+    }
+    if process.state().is_over() && !ControlGroup::is_there(host(), process.id) {
         return;
     }
     match ControlGroup::open(host(), process.id, &limits) {
@@ -97,12 +107,13 @@ impl Supervisor {
         }
         let state = process.over().await;
         let Some(group) = process.group.get() else { return };
-        let Ok(_pass) = self.gate.enter() else { return };
-        if let Some(Reason::Limit(_)) = state.reason() {
+        if let Some(Reason::Limit(_)) = state.reason()
+            && let Ok(_pass) = self.gate.enter()
+        {
             // The exit was seen before the kernel's word: the rest of the tree is still there.
             self.kill_tree(&process).await;
         }
-        remove(group, events.as_ref()).await;
+        self.remove(group, events.as_ref()).await;
     }
 
     /// Completes when a limit is exceeded, with the limit, or when the process is over.
@@ -181,6 +192,30 @@ impl Supervisor {
             group.kill();
         }
     }
+
+    /// Removes the groups of a process that is over, as soon as its last descendant has gone. The next worker does it when this
+    /// one has retired.
+    async fn remove(&self, group: &ControlGroup, events: Option<&Async<KernelFiles>>) {
+        let mut pause = REMOVE_PAUSE_MIN;
+        loop {
+            // A pass for each attempt, none for the wait: a descendant may live for days, and a hand-over waits for passes.
+            let is_removed = self.gate.enter().is_ok_and(|_pass| group.remove());
+            if is_removed || self.logs.custody.is_retired() {
+                return;
+            }
+            let told = async {
+                match events {
+                    Some(events) if events.readable().await.is_ok() => events.get_ref().clear(),
+                    _ => std::future::pending().await,
+                }
+            };
+            let later = async {
+                Timer::after(pause).await;
+            };
+            told.or(later).await;
+            pause = (pause * 2).min(REMOVE_PAUSE_MAX);
+        }
+    }
 }
 
 /// What the supervisor counts itself.
@@ -251,23 +286,5 @@ async fn heard(events: &Async<KernelFiles>, group: Option<&Arc<ControlGroup>>) {
             return;
         }
         Timer::after(KILL_LOOK_PAUSE).await;
-    }
-}
-
-/// Removes the groups of a process that is over, as soon as its last descendant has gone.
-async fn remove(group: &Arc<ControlGroup>, events: Option<&Async<KernelFiles>>) {
-    let mut pause = REMOVE_PAUSE_MIN;
-    while !group.remove() {
-        let told = async {
-            match events {
-                Some(events) if events.readable().await.is_ok() => events.get_ref().clear(),
-                _ => std::future::pending().await,
-            }
-        };
-        let later = async {
-            Timer::after(pause).await;
-        };
-        told.or(later).await;
-        pause = (pause * 2).min(REMOVE_PAUSE_MAX);
     }
 }
