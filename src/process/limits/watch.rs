@@ -107,9 +107,8 @@ impl Supervisor {
         }
         let state = process.over().await;
         let Some(group) = process.group.get() else { return };
-        if let Some(Reason::Limit(_)) = state.reason()
-            && let Ok(_pass) = self.gate.enter()
-        {
+        if let Some(Reason::Limit(_)) = state.reason() {
+            let _pass = self.gate.pass().await;
             // The exit was seen before the kernel's word: the rest of the tree is still there.
             self.kill_tree(&process).await;
         }
@@ -172,8 +171,7 @@ impl Supervisor {
 
     /// Kills the tree of a process that has exceeded a limit.
     async fn end_by_limit(self: &Arc<Self>, process: &Arc<Process>, kind: LimitKind) {
-        // Another worker watches it.
-        let Ok(_pass) = self.gate.enter() else { return };
+        let _pass = self.gate.pass().await;
         match process.ask(Ending::Limit(kind), None) {
             Asked::Signal => {}
             Asked::Ended => self.finish(process),
