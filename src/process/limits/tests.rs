@@ -1,6 +1,7 @@
 //! Limits on real commands. What needs a control group is looked at only where the host lets one be made.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -47,17 +48,23 @@ fn wait_for(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
+/// A process in a group that was stopped, and the pid of what it has left there.
+fn over_but_for_a_descendant(engine: &Engine) -> (Arc<Process>, String) {
+    let limits = Limits { pids: Some(50), ..Limits::default() };
+    let process = engine.start(limited(EVADER, limits)).unwrap();
+    let left = first_line(&process);
+    engine.end(&process, EndRequest::STOP);
+    within(process.over());
+    (process, left)
+}
+
 #[test]
 fn groups_live_as_long_as_a_descendant() {
     if host().pids.is_err() {
         return;
     }
     let engine = Engine::new();
-    let limits = Limits { pids: Some(50), ..Limits::default() };
-    let process = engine.start(limited(EVADER, limits)).unwrap();
-    let left = first_line(&process);
-    engine.end(&process, EndRequest::STOP);
-    within(process.over());
+    let (process, left) = over_but_for_a_descendant(&engine);
     assert!(is_alive(&left));
     assert!(!folders(&process).is_empty());
     assert!(take_abandoned(&folders(&process)[0]).is_none(), "a daemon minds it");
@@ -76,12 +83,9 @@ fn the_next_worker_minds_the_groups_of_what_is_over() {
         return;
     }
     let engine = Engine::new();
-    let limits = Limits { pids: Some(50), ..Limits::default() };
-    let process = engine.start(limited(EVADER, limits)).unwrap();
-    let left = first_line(&process);
-    engine.end(&process, EndRequest::STOP);
-    let state = within(process.over());
-    let restored = |log| Process::restored(process.id, limited("", limits), log, state.clone(), None);
+    let (process, left) = over_but_for_a_descendant(&engine);
+    let limits = process.spec.limits;
+    let restored = |log| Process::restored(process.id, limited("", limits), log, process.state(), None);
     let adopted = restored(process.log.clone());
     find_groups(&adopted);
     engine.supervisor.arm(&adopted);
