@@ -21,10 +21,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
-use crate::keeper::protocol::{FromWorker, ToWorker, decode};
+use crate::keeper::protocol::{FromWorker, ToWorker, decode, encode};
 use crate::sys::file;
 use crate::sys::lane::Lane;
-use crate::sys::packets::{Packet, Packets};
+use crate::sys::packets::{MESSAGE_BYTES_MAX, Packet, Packets};
 use crate::sys::pidfd::PidFd;
 
 pub(crate) use crate::keeper::protocol::{Exited, Key, Report};
@@ -32,6 +32,9 @@ pub(crate) use deposit::Deposit;
 pub(crate) use handover::{Handover, Held, Stray};
 pub(crate) use journal::{Frame, Journal, JournalReader};
 pub(crate) use outbox::Outbox;
+
+/// Bytes of a `Welcome`, without the note of an upgrade.
+const WELCOME_BYTES_MAX: usize = 512;
 
 /// Slots of a run's descriptors.
 pub(crate) const SLOT_STDOUT: u32 = 0;
@@ -121,9 +124,20 @@ impl Custody {
         self.say(&FromWorker::Refused { why: why.to_owned() }, &[]);
     }
 
-    /// Asks to be replaced by a worker of this program.
-    pub(crate) fn ask_for_upgrade(&self, path: &str, note: String, program: BorrowedFd<'_>) {
-        self.say(&FromWorker::Upgrade { path: path.to_owned(), note }, &[program]);
+    /// Asks to be replaced by a worker of this program. An error when the keeper cannot be told.
+    pub(crate) fn ask_for_upgrade(
+        &self,
+        path: &str,
+        note: String,
+        program: BorrowedFd<'_>,
+    ) -> io::Result<()> {
+        let message = FromWorker::Upgrade { path: path.to_owned(), note };
+        // The note comes back among other words.
+        if encode(&message)?.len() > MESSAGE_BYTES_MAX - WELCOME_BYTES_MAX {
+            return Err(io::Error::other("its path is too long"));
+        }
+        self.say(&message, &[program]);
+        Ok(())
     }
 
     /// A copy of everything that was noted, which nobody can change.

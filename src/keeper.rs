@@ -293,18 +293,27 @@ impl Keeper {
             if let Some((key, usage)) = self.entries.key_of_child(pid) {
                 self.entries.record(key, Exited { usage: Some(usage), ..exited });
                 self.notify_current(Notice::Exited(key));
-            } else if self.entries.expects_child()
-                && pidfd::leads_a_group(pid)
-                && self.strays.len() < STRAYS_MAX
-            {
-                self.strays.push((exited, Lane::of(pid)));
-                if self.current().is_some_and(|worker| worker.stage < Stage::Serving) {
-                    self.notify_current(Notice::Stray(self.strays.len() - 1));
-                }
+            } else if self.entries.expects_child() && pidfd::leads_a_group(pid) {
+                self.remember_stray(exited, Lane::of(pid));
             }
             pidfd::reap_child(pid);
         }
         None
+    }
+
+    fn remember_stray(&mut self, exited: Exited, lane: Option<Lane>) {
+        let is_taking_over = self.current().is_some_and(|worker| worker.stage < Stage::Serving);
+        if self.strays.len() == STRAYS_MAX {
+            if is_taking_over {
+                // Those are told by their places.
+                return;
+            }
+            self.strays.remove(0);
+        }
+        self.strays.push((exited, lane));
+        if is_taking_over {
+            self.notify_current(Notice::Stray(self.strays.len() - 1));
+        }
     }
 
     /// Plans the next worker, unless the end was wanted or no worker ever came up.
@@ -353,10 +362,10 @@ impl Keeper {
     /// Starts the next worker when it is time, and gives a candidate up that takes too long.
     fn mind_the_time(&mut self) {
         let now = Instant::now();
-        if let Some(candidate) = self.workers.iter().find(|worker| worker.is_candidate())
-            && now.duration_since(candidate.began) >= SWAP_MAX
-        {
-            candidate.kill();
+        let candidate = self.workers.iter().find(|worker| worker.is_candidate());
+        if candidate.is_some_and(|candidate| now.duration_since(candidate.began) >= SWAP_MAX) {
+            self.give_up_candidate(format!("it takes longer than {} s", SWAP_MAX.as_secs()));
+            self.notify_current(Notice::UpgradeFailed);
         }
         if self.current().is_some() || self.start_at.is_none_or(|at| at > now) || self.told_to_end > 0 {
             return;

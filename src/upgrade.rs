@@ -202,8 +202,8 @@ impl Upgrader {
         self.step(Step::Replace, |status| status.version = proof.version);
         let note = serde_json::to_string(&self.status()).map_err(|error| error.to_string())?;
         tracing::info!("replacing this worker by one of {}", path.display());
-        sandbox.custody().ask_for_upgrade(&path.to_string_lossy(), note, program.as_fd());
-        Ok(())
+        let asked = sandbox.custody().ask_for_upgrade(&path.to_string_lossy(), note, program.as_fd());
+        asked.map_err(|error| error.to_string())
     }
 
     async fn download(&self, release: Release) -> Result<PathBuf, String> {

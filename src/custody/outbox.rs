@@ -72,8 +72,7 @@ impl Outbox {
         if queue.waiting.is_empty() {
             match self.shared.packets.send(&bytes, descriptors) {
                 Ok(()) => return self.shared.ring(&mut queue, is_urgent(message)),
-                // Too long, or too many descriptors: no fault of the keeper's.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                Err(error) if is_too_large(&error) => {
                     tracing::error!(?message, "the keeper cannot be told");
                     return;
                 }
@@ -117,6 +116,7 @@ impl Shared {
                     match self.packets.send(bytes, &borrowed) {
                         Ok(()) => drop(queue.waiting.pop_front()),
                         Err(error) if is_full(&error) => break,
+                        Err(error) if is_too_large(&error) => drop(queue.waiting.pop_front()),
                         Err(error) => return queue.give_up(&error),
                     }
                 }
@@ -152,6 +152,11 @@ fn is_urgent(message: &FromWorker) -> bool {
     !matches!(message, FromWorker::Hold { .. } | FromWorker::Born { .. } | FromWorker::Drop { .. })
 }
 
+/// Too long, or with too many descriptors: no fault of the keeper's.
+fn is_too_large(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidInput
+}
+
 /// The queue is full, or too many descriptors are under way at once.
 fn is_full(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM | libc::ETOOMANYREFS))
@@ -161,6 +166,16 @@ fn is_full(error: &io::Error) -> bool {
 mod tests {
     use super::*;
     use crate::keeper::protocol::{Key, decode};
+
+    #[test]
+    fn a_message_that_is_too_large_is_no_dead_keeper() {
+        let (ours, theirs) = Packets::pair().unwrap();
+        let outbox = Outbox::new(Arc::new(ours), None);
+        outbox.send(&FromWorker::Refused { why: "x".repeat(10_000) }, &[]);
+        assert!(!outbox.is_broken());
+        outbox.send(&FromWorker::Serving {}, &[]);
+        assert!(matches!(decode(&theirs.wait().unwrap().unwrap().bytes), Ok(FromWorker::Serving {})));
+    }
 
     #[test]
     fn what_does_not_fit_comes_later_and_in_order() {

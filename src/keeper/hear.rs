@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use rustix::process::Pid;
 
-use super::protocol::{FromWorker, Report, VERSION, decode};
+use super::protocol::{FromWorker, Key, Report, VERSION, decode};
 use super::worker::{Notice, Role, Stage, Worker};
 use super::{Keeper, Passed, Upgrade};
 use crate::sys::packets::Packet;
@@ -19,20 +19,15 @@ impl Keeper {
         else {
             return;
         };
+        if role != Role::Current && is_of_the_present_one(&message) {
+            return;
+        }
         match message {
             FromWorker::Hello { version } => self.heard_hello(from, role, version),
             FromWorker::Hold { key, slots, lane } => self.entries.hold(key, lane, slots, descriptors),
             FromWorker::Born { key, pid } => {
                 if let Some(child) = descriptors.pop().and_then(|fd| PidFd::from_parts(fd, pid)) {
-                    self.entries.born(key, child);
-                    // A worker that takes over has found out whose child it was that ended before. The children of one that
-                    // serves end in its hands, so there the number is another's.
-                    let is_taking_over = self.current().is_some_and(|worker| worker.stage < Stage::Serving);
-                    let stray = self.strays.iter().find(|(exited, _)| is_taking_over && exited.pid == pid);
-                    if let Some((exited, _)) = stray {
-                        self.entries.record(key, *exited);
-                        self.notify_current(Notice::Exited(key));
-                    }
+                    self.heard_born(key, child);
                 }
                 self.forget_strays();
             }
@@ -41,8 +36,6 @@ impl Keeper {
                 self.entries.drop_entry(key);
                 self.forget_strays();
             }
-            // One that makes way knows only the half of it.
-            FromWorker::Journal {} if role != Role::Current => {}
             FromWorker::Journal {} => {
                 self.journal = descriptors.pop().or(self.journal.take());
                 self.notify_retired(Notice::Journal);
@@ -50,7 +43,7 @@ impl Keeper {
             FromWorker::Noted {} => self.notify_retired(Notice::Noted),
             FromWorker::Serving {} => self.heard_serving(),
             FromWorker::Upgrade { path, note } => {
-                if let (Role::Current, Some(program)) = (role, descriptors.pop()) {
+                if let Some(program) = descriptors.pop() {
                     self.heard_upgrade(&path, File::from(program), note);
                 }
             }
@@ -86,6 +79,20 @@ impl Keeper {
                 current.stage = Stage::Retiring;
             }
             self.notify_current(Notice::Retire);
+        }
+    }
+
+    fn heard_born(&mut self, key: Key, child: PidFd) {
+        let pid = child.pid();
+        // A worker that takes over may have found a child that has ended and was reaped since. The children of one that serves end in
+        // its hands, so there the number would be another's.
+        let is_gone =
+            self.current().is_some_and(|worker| worker.stage < Stage::Serving) && child.peek_exit().is_err();
+        self.entries.born(key, child);
+        let stray = self.strays.iter().rfind(|(exited, _)| is_gone && exited.pid == pid);
+        if let Some((exited, _)) = stray {
+            self.entries.record(key, *exited);
+            self.notify_current(Notice::Exited(key));
         }
     }
 
@@ -134,6 +141,11 @@ impl Keeper {
             return;
         }
         let other = self.program.other(path.into(), file);
+        if self.current().is_some_and(|worker| worker.stage == Stage::Retiring) {
+            self.upgrade = Some(Upgrade { note, other });
+            self.upgrade_failed("the one before has not come to its end".to_owned());
+            return;
+        }
         let started = Worker::start(&other, Role::Candidate);
         self.upgrade = Some(Upgrade { note, other });
         match started {
@@ -152,7 +164,7 @@ impl Keeper {
         self.died = None;
         if self.workers.iter().any(Worker::is_candidate) {
             self.promote();
-        } else {
+        } else if self.told_to_end == 0 {
             self.start_at = Some(Instant::now());
         }
     }
@@ -217,4 +229,16 @@ impl Keeper {
             self.report = Some(Report { note, error });
         }
     }
+}
+
+/// What only the worker that does the work may say. One that makes way knows the half of it, and one that is to come nothing.
+fn is_of_the_present_one(message: &FromWorker) -> bool {
+    matches!(
+        message,
+        FromWorker::Journal {}
+            | FromWorker::Serving {}
+            | FromWorker::Upgrade { .. }
+            | FromWorker::Refused { .. }
+            | FromWorker::Retired {}
+    )
 }
