@@ -216,6 +216,7 @@ impl Server {
         let (presence, on_loopback) = (client.presence.clone(), client.on_loopback);
         let ahead = Arc::new(ReadAhead::holding(read));
         let application = self.application.clone();
+        let changes = application.changes.clone();
         let service = service_fn(move |request| {
             // Here and not in the future, which hyper polls only after it has read on.
             client.presence.begin();
@@ -233,6 +234,8 @@ impl Server {
         let mut clock = Clock::new(self.patience_with(&seat));
         let mut asked = seat.asked();
         let ending = poll_fn(|cx| {
+            // A request that this turn finds has begun before the turn is over, so who waits for changes waits for it.
+            let _turn = changes.begin();
             if stop.as_mut().is_some_and(|stop| stop.poll(cx).is_ready()) {
                 stop = None;
                 Pin::new(&mut connection).graceful_shutdown();
