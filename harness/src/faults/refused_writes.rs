@@ -1,14 +1,11 @@
 //! Writes of log files that fail once, at each place: memory takes over, and no byte is lost.
 
-use std::{io, sync::Arc};
-
-use serde_json::json;
+use std::io;
 
 use super::{
     Suite,
-    api::PATIENCE,
     daemon::{Daemon, Setup},
-    follow::Follower,
+    follow::follow_script,
     random::Random,
     report::Row,
     script::{End, Script},
@@ -53,7 +50,7 @@ pub(super) fn run(suite: &Suite) -> io::Result<Vec<Row>> {
             };
             let what = format!("inject={call}:error={error}:when={nth}");
             let injection = Injection::attach(daemon.server(), &what, daemon.folder())?;
-            let result = once(&daemon, &name, &script);
+            let result = follow_script(&daemon, &name, &script, &mut || Ok(()));
             let hits = injection.detach()?.matches("(INJECTED)").count();
             row.note(result.map_err(|loss| format!("{loss} ({call} {error} at call {nth}, {hits} hits)")));
             row.note(daemon.check().map_err(|error| error.to_string()));
@@ -70,16 +67,4 @@ pub(super) fn run(suite: &Suite) -> io::Result<Vec<Row>> {
         rows.push(row);
     }
     Ok(rows)
-}
-
-fn once(daemon: &Daemon, name: &str, script: &Script) -> Result<(), String> {
-    let command = script.command(&daemon.marks(), name).map_err(|error| error.to_string())?;
-    daemon.api().start(&json!({ "name": name, "command": command }))?;
-    let output = Arc::new(script.output());
-    Follower::new(name, output.clone()).finish(daemon.api(), PATIENCE)?;
-    let code = daemon.api().over(name)?["exitCode"].as_i64();
-    if code != Some(script.exit_code()) {
-        return Err(format!("{name}: the exit code is {code:?}"));
-    }
-    Follower::new(name, output).finish(daemon.api(), PATIENCE)
 }
