@@ -4,17 +4,13 @@ use std::{
     fs,
     io::{self, Write},
     path::PathBuf,
-    sync::Arc,
     time::Duration,
 };
 
-use serde_json::json;
-
 use super::{
     Suite,
-    api::PATIENCE,
     daemon::{Daemon, Setup},
-    follow::Follower,
+    follow::follow_script,
     random::Random,
     report::Row,
     script::{End, Script},
@@ -54,13 +50,13 @@ pub(super) fn run(suite: &Suite) -> io::Result<Vec<Row>> {
             let name = format!("{kind}-{round}");
             // Faster than any disk, but not than a follower that is to be seen to lose at most once.
             let script = one_stream(random.next() >> 16, round % 2, bytes, 50_000, 2);
-            full.note(follow_one(&daemon, &name, &script, &mut || Ok(())));
+            full.note(with_one_gap(&daemon, &name, &script, &mut || Ok(())));
         }
         disk.free()?;
         fills.tried += 1;
         let script = one_stream(random.next() >> 16, round % 2, 1_300_000, 8_000, 50);
         let mut turns = 0;
-        fills.note(follow_one(&daemon, &format!("fills-{round}"), &script, &mut || {
+        fills.note(with_one_gap(&daemon, &format!("fills-{round}"), &script, &mut || {
             turns += 1;
             match turns {
                 20 => disk.fill(),
@@ -71,7 +67,7 @@ pub(super) fn run(suite: &Suite) -> io::Result<Vec<Row>> {
         // It is asked again for a command that starts now, at the latest.
         pause(ASKED_AGAIN);
         let script = one_stream(random.next() >> 16, round % 2, 100_000, 50_000, 1);
-        fills.note(follow_one(&daemon, &format!("after-{round}"), &script, &mut || Ok(())));
+        fills.note(with_one_gap(&daemon, &format!("after-{round}"), &script, &mut || Ok(())));
         let stored = disk.stored()?;
         fills.expect(stored >= 100_000, || {
             format!("round {round}: {stored} bytes are on the disk that is free again")
@@ -92,28 +88,17 @@ fn one_stream(seed: u64, stream: usize, bytes: usize, lot: usize, pause_ms: u64)
     Script { seed, bytes: both, lot, pause_ms, silence_ms: 0, end: End::Code(7) }
 }
 
-/// Starts it, follows it, and does something each time that output has come.
-fn follow_one(
+/// Follows it. A reader may be told of one gap.
+fn with_one_gap(
     daemon: &Daemon,
     name: &str,
     script: &Script,
     meanwhile: &mut dyn FnMut() -> io::Result<()>,
 ) -> Result<(), String> {
-    let command = script.command(&daemon.marks(), name).map_err(|error| error.to_string())?;
-    daemon.api().start(&json!({ "name": name, "command": command }))?;
-    let mut follower = Follower::new(name, Arc::new(script.output()));
-    let deadline = crate::client::Deadline::within(PATIENCE);
-    if let Some(mut exchange) = follower.connect(daemon.api())? {
-        while follower.result.is_none() && follower.read_some(&mut exchange, &deadline)? {
-            meanwhile().map_err(|error| error.to_string())?;
-        }
+    match follow_script(daemon, name, script, meanwhile)? {
+        [0 | 1, 0 | 1] => Ok(()),
+        [live, late] => Err(format!("{name}: {live} gaps, and {late} when read again")),
     }
-    follower.finish(daemon.api(), PATIENCE)?;
-    if follower.gaps.len() > 1 || follower.cuts > 0 {
-        return Err(format!("{name}: the gaps {:?} and {} cuts", follower.gaps, follower.cuts));
-    }
-    let code = daemon.api().over(name)?["exitCode"].as_i64();
-    if code == Some(script.exit_code()) { Ok(()) } else { Err(format!("{name}: the exit code is {code:?}")) }
 }
 
 /// The daemon's disk, seen through its own root.

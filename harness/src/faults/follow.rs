@@ -5,13 +5,18 @@
 
 use std::{
     collections::HashSet,
+    io,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::api::{Api, Trouble};
+use super::{
+    api::{Api, PATIENCE, Trouble},
+    daemon::Daemon,
+    script::Script,
+};
 use crate::{
     bench::server::pause,
     client::{Deadline, Exchange},
@@ -190,5 +195,36 @@ impl Follower {
 
     fn loss(&self, what: &str) -> String {
         format!("{}: {what} (after {} cuts)", self.name, self.cuts)
+    }
+}
+
+/// Starts a script and follows it on one connection, doing something each time that output has come. Then asks for its exit
+/// code, and reads the log once more. The gaps that the two readers met: only a script that writes to one stream can have any.
+pub(super) fn follow_script(
+    daemon: &Daemon,
+    name: &str,
+    script: &Script,
+    meanwhile: &mut dyn FnMut() -> io::Result<()>,
+) -> Result<[usize; 2], String> {
+    let command = script.command(&daemon.marks(), name).map_err(|error| error.to_string())?;
+    daemon.api().start(&json!({ "name": name, "command": command }))?;
+    let output = Arc::new(script.output());
+    let mut live = Follower::new(name, output.clone());
+    let deadline = Deadline::within(PATIENCE);
+    if let Some(mut exchange) = live.connect(daemon.api())? {
+        while live.result.is_none() && live.read_some(&mut exchange, &deadline)? {
+            meanwhile().map_err(|error| error.to_string())?;
+        }
+    }
+    live.finish(daemon.api(), PATIENCE)?;
+    let code = daemon.api().over(name)?["exitCode"].as_i64();
+    if code != Some(script.exit_code()) {
+        return Err(format!("{name}: the exit code is {code:?}"));
+    }
+    let mut late = Follower::new(name, output);
+    late.finish(daemon.api(), PATIENCE).map_err(|loss| format!("a late reader: {loss}"))?;
+    match live.cuts + late.cuts {
+        0 => Ok([live.gaps.len(), late.gaps.len()]),
+        cuts => Err(format!("{name}: {cuts} cuts")),
     }
 }

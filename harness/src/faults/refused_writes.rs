@@ -1,14 +1,11 @@
 //! Writes of log files that fail once, at each place: memory takes over, and no byte is lost.
 
-use std::{io, sync::Arc};
-
-use serde_json::json;
+use std::io;
 
 use super::{
     Suite,
-    api::PATIENCE,
     daemon::{Daemon, Setup},
-    follow::Follower,
+    follow::follow_script,
     random::Random,
     report::Row,
     script::{End, Script},
@@ -17,69 +14,72 @@ use super::{
 
 const FAULT: &str = "A write of the logs fails";
 
-/// The call, and the error it gets.
-const REFUSALS: [(&str, &str); 5] = [
-    ("splice", "EIO"),
-    ("splice", "ENOSPC"),
-    ("pwrite64", "EIO"),
-    ("ftruncate", "EIO"),
-    ("memfd_create", "EMFILE"),
+/// Calls and the error that each gets: the first of them at its nth time, the second always. Memory is asked for room only when
+/// the disk has refused.
+const REFUSALS: [&[(&str, &str)]; 4] = [
+    &[("splice", "EIO")],
+    &[("splice", "ENOSPC")],
+    &[("pwrite64", "EIO")],
+    &[("splice", "ENOSPC"), ("memfd_create", "EMFILE")],
 ];
 
 pub(super) fn run(suite: &Suite) -> io::Result<Vec<Row>> {
     if let Some(why) = Injection::unavailable() {
         return Ok(vec![Row::skipped(FAULT, why)]);
     }
-    let mut rows = Vec::new();
-    for (call, error) in REFUSALS {
-        // strace counts each thread's calls: with one that stores, one call fails.
-        let arguments = vec!["--pump-threads=1".to_owned()];
-        let mut daemon = Daemon::start(suite, &Setup { arguments, ..Setup::default() })?;
-        let mut row = Row::new(format!("{FAULT}: `{call}` gives {error}"));
-        let mut random = Random::fork(suite.seed, 5);
-        for nth in 1..=suite.times(3, 40, 200) {
-            let name = format!("r{nth}");
-            // Enough for several segments and for the staged way.
-            let script = Script {
-                seed: random.next() >> 16,
-                bytes: [
-                    super::script::size(random.below(900_000)),
-                    super::script::size(random.below(300_000)),
-                ],
-                lot: super::script::size(1 + random.below(90_000)),
-                pause_ms: random.below(4),
-                silence_ms: 0,
-                end: End::Code(3),
-            };
-            let what = format!("inject={call}:error={error}:when={nth}");
-            let injection = Injection::attach(daemon.server(), &what, daemon.folder())?;
-            let result = once(&daemon, &name, &script);
-            let hits = injection.detach()?.matches("(INJECTED)").count();
-            row.note(result.map_err(|loss| format!("{loss} ({call} {error} at call {nth}, {hits} hits)")));
-            row.note(daemon.check().map_err(|error| error.to_string()));
-            row.tried += hits;
-            if hits == 0 {
-                break;
-            }
-        }
-        "every byte of both streams without a gap, live and read again afterwards; the exit code"
-            .clone_into(&mut row.checked);
-        if row.tried == 0 && row.losses.is_empty() {
-            continue;
-        }
-        rows.push(row);
-    }
-    Ok(rows)
+    REFUSALS.iter().map(|refusals| refuse(suite, refusals)).collect()
 }
 
-fn once(daemon: &Daemon, name: &str, script: &Script) -> Result<(), String> {
-    let command = script.command(&daemon.marks(), name).map_err(|error| error.to_string())?;
-    daemon.api().start(&json!({ "name": name, "command": command }))?;
-    let output = Arc::new(script.output());
-    Follower::new(name, output.clone()).finish(daemon.api(), PATIENCE)?;
-    let code = daemon.api().over(name)?["exitCode"].as_i64();
-    if code != Some(script.exit_code()) {
-        return Err(format!("{name}: the exit code is {code:?}"));
+fn refuse(suite: &Suite, refusals: &[(&str, &str)]) -> io::Result<Row> {
+    let words: Vec<String> = refusals.iter().map(|(call, error)| format!("`{call}` gives {error}")).collect();
+    let mut row = Row::new(format!("{FAULT}: {}", words.join(" and then ")));
+    // strace counts each thread's calls: with one that stores, one call fails.
+    let arguments = vec!["--pump-threads=1".to_owned()];
+    let mut daemon = Daemon::start(suite, &Setup { arguments, ..Setup::default() })?;
+    let mut random = Random::fork(suite.seed, 5);
+    // Where memory refuses as well, output is lost, and a gap does not say of which stream.
+    let is_lossy = refusals.len() > 1;
+    for nth in 1..=suite.times(3, 40, 200) {
+        let script = script(&mut random, is_lossy);
+        let injections: Vec<String> = refusals
+            .iter()
+            .enumerate()
+            .map(|(index, (call, error))| {
+                let when = if index == 0 { format!(":when={nth}") } else { String::new() };
+                format!("inject={call}:error={error}{when}")
+            })
+            .collect();
+        let injection = Injection::attach(daemon.server(), &injections, daemon.folder())?;
+        let result = follow_script(&daemon, &format!("r{nth}"), &script, &mut || Ok(()));
+        let trace = injection.detach()?;
+        let last = refusals.last().map_or("", |(call, _)| call);
+        let is_hit = |line: &&str| line.contains(&format!("{last}(")) && line.ends_with("(INJECTED)");
+        let hits = trace.lines().filter(is_hit).count();
+        let result = result.and_then(|gaps| match gaps {
+            [_, late] if late > usize::from(is_lossy) => Err(format!("a late reader meets {late} gaps")),
+            _ => Ok(()),
+        });
+        row.note(result.map_err(|loss| format!("{loss} ({}, call {nth}, {hits} hits)", words.join(", "))));
+        row.note(daemon.check().map_err(|error| error.to_string()));
+        row.tried += hits;
+        if hits == 0 {
+            break;
+        }
     }
-    Follower::new(name, output).finish(daemon.api(), PATIENCE)
+    let checked = if is_lossy {
+        "every byte, or a gap that says how many are lost (one when read again afterwards); the exit code"
+    } else {
+        "every byte of both streams without a gap, live and read again afterwards; the exit code"
+    };
+    checked.clone_into(&mut row.checked);
+    Ok(row)
+}
+
+/// Enough for several segments, for the staged way, and for an order of two streams.
+fn script(random: &mut Random, is_one_stream: bool) -> Script {
+    let mut size = |from: u64, more: u64| super::script::size(from + random.below(more));
+    let (out, err, lot) = (size(200_000, 700_000), size(100_000, 200_000), size(10_000, 80_000));
+    let bytes = [out, if is_one_stream { 0 } else { err }];
+    let pause_ms = random.below(4);
+    Script { seed: random.next() >> 16, bytes, lot, pause_ms, silence_ms: 0, end: End::Code(3) }
 }

@@ -56,16 +56,22 @@ impl Report {
         Self { seed, rows: Vec::new() }
     }
 
-    /// An error of the machine is no loss, but a fault that could not be tried to its end must not look like one that was.
+    /// An error of the machine is no loss, but a fault that could not be tried to its end, or that was never met and does not
+    /// say why, must not look like one that was.
     pub(super) fn add(&mut self, name: &str, rows: io::Result<Vec<Row>>) {
-        match rows {
-            Ok(rows) => self.rows.extend(rows),
-            Err(error) => {
-                let mut row = Row::new(name);
-                row.losses.push(format!("it could not be tried to its end: {error}"));
-                self.rows.push(row);
-            }
+        let mut rows = rows.unwrap_or_else(|error| {
+            let mut row = Row::new(name);
+            row.losses.push(format!("it could not be tried to its end: {error}"));
+            vec![row]
+        });
+        if rows.is_empty() {
+            rows.push(Row::new(name));
         }
+        let is_untold = |row: &&mut Row| row.tried == 0 && row.skipped.is_none() && row.losses.is_empty();
+        for row in rows.iter_mut().filter(is_untold) {
+            row.losses.push("it was never met, and nothing says why".to_owned());
+        }
+        self.rows.extend(rows);
     }
 
     /// Whether anything was lost, or nothing was tried at all.
@@ -109,6 +115,22 @@ mod tests {
         report.add("x", Ok(vec![Row::skipped("a fault", "no strace")]));
         assert!(report.has_losses());
         assert!(report.to_string().contains("| a fault | 0 | – | **not tried**: no strace |"));
+    }
+
+    #[test]
+    fn what_was_never_met_is_a_loss_beside_what_was() {
+        #[track_caller]
+        fn check(rows: Vec<Row>, expected: bool) {
+            let mut report = Report::begin(1);
+            let mut met = Row::new("met");
+            met.tried = 1;
+            report.add("x", Ok(vec![met]));
+            report.add("y", Ok(rows));
+            assert_eq!(report.has_losses(), expected, "{report}");
+        }
+        check(vec![Row::new("never met")], true);
+        check(vec![], true);
+        check(vec![Row::skipped("a call", "the daemon never makes it")], false);
     }
 
     #[test]

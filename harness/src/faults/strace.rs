@@ -42,13 +42,15 @@ impl Injection {
         }
     }
 
-    /// Attaches to a process and waits until all its threads are held. `what` is strace's `inject=` expression, or a set of
+    /// Attaches to a process and waits until all its threads are held. `what` are strace's `inject=` expressions, or sets of
     /// calls that are only noted.
     #[expect(clippy::disallowed_methods, reason = "the tool that injects is another program")]
-    pub(super) fn attach(pid: u32, what: &str, folder: &Path) -> io::Result<Self> {
+    pub(super) fn attach(pid: u32, what: &[String], folder: &Path) -> io::Result<Self> {
         let (trace, errors) = (folder.join("strace.out"), folder.join("strace.err"));
         let mut strace = Command::new("strace");
-        strace.args(["-f", "-b", "execve", "-e", what, "-p", &pid.to_string(), "-o"]).arg(&trace);
+        strace.args(["-f", "-b", "execve"]);
+        strace.args(what.iter().flat_map(|expression| ["-e", expression]));
+        strace.args(["-p", &pid.to_string(), "-o"]).arg(&trace);
         let child =
             strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&errors)?).spawn()?;
         let mut injection = Self { child, trace };
