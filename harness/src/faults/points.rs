@@ -1,9 +1,9 @@
 //! A kill of the worker at each system call by which it starts a command, takes it over, stores its output, notes its end,
 //! reaps it and tells the keeper.
 //!
-//! First one life of a command is traced, which shows the calls and how often one thread makes them. Then the worker is
-//! killed at the first, the second, … of each of them, each time in the life of another command, and that command's client is
-//! asked what it has seen.
+//! First the life of a command without a limit and of one with a limit are traced, which shows the calls and how often one
+//! thread makes them. Then the worker is killed at the first, the second, … of each of them, each time in the life of another
+//! command, and that command's client is asked what it has seen.
 
 use std::{collections::BTreeMap, io};
 
@@ -19,13 +19,17 @@ use super::{
 
 const FAULT: &str = "Kill at a system call of the worker";
 
-/// Calls on the way of a command, by what lies between them, under all their names: the libraries of C differ. None is made by a
-/// command's child before it executes.
-const POINTS: [(&str, &[&str]); 6] = [
+const AT_GROUPS: &str = "at the control groups of a limit";
+
+/// Calls on the way of a command, by what lies between them, under all their names: the libraries of C differ. Before it
+/// executes a command's child makes none of them but a `write` for each of its groups, and the thread that started it has made
+/// at least as many by then: so it is the worker that is met.
+const POINTS: [(&str, &[&str]); 7] = [
     (
         "between spawn and hand-over",
         &["clone", "clone3", "vfork", "pidfd_open", "prlimit64", "epoll_ctl", "pipe2"],
     ),
+    (AT_GROUPS, &["mkdir", "mkdirat", "rmdir", "flock"]),
     ("between exit and reap", &["waitid", "pidfd_send_signal"]),
     ("between log write and order record", &["splice", "pwrite64", "fallocate", "memfd_create"]),
     (
@@ -47,32 +51,42 @@ pub(super) fn run(suite: &Suite) -> io::Result<Vec<Row>> {
     let Some(mut stage) = Stage::new(suite, 0, &mut row)? else {
         return Ok(vec![Row::skipped(FAULT, "this daemon has no keeper")]);
     };
-    let counts = counts(&stage)?;
+    let lives: &[bool] = if stage.load.has_limits() { &[false, true] } else { &[false] };
+    let counts: Vec<_> =
+        lives.iter().map(|is_limited| counts(&stage, *is_limited)).collect::<io::Result<_>>()?;
     let mut rows = Vec::new();
     for (what, calls) in POINTS {
+        if what == AT_GROUPS && lives.len() == 1 {
+            rows.push(Row::skipped(format!("{FAULT}: {what}"), "no control group can be had"));
+            continue;
+        }
         let mut row = Row::new(format!("{FAULT}: {what}"));
         let (mut hit, mut missed) = (Vec::new(), Vec::new());
         for call in calls {
-            let mut kills = 0;
-            for nth in 1..=counts.get(*call).copied().unwrap_or(0).min(suite.times(2, 25, 200)) {
-                if stage.kills >= KILLS_OF_ONE {
-                    stage.end(&mut row);
-                    let next = Stage::new(suite, stage.number + 1, &mut row)?;
-                    stage = next.ok_or_else(|| io::Error::other("a daemon has no worker"))?;
+            let mut kills = vec![0; lives.len()];
+            for ((is_limited, counts), kills) in lives.iter().zip(&counts).zip(&mut kills) {
+                for nth in 1..=counts.get(*call).copied().unwrap_or(0).min(suite.times(2, 25, 200)) {
+                    stage = stage.or_fresh(suite, &mut row)?;
+                    *kills += usize::from(stage.kill_at(call, nth, *is_limited, &mut row)?);
                 }
-                kills += usize::from(stage.kill_at(call, nth, &mut row)?);
             }
-            row.tried += kills;
-            match kills {
-                0 => missed.push(format!("`{call}`")),
-                _ => hit.push(format!("`{call}` {kills}")),
+            row.tried += kills.iter().sum::<usize>();
+            let numbers: Vec<String> = kills.iter().map(ToString::to_string).collect();
+            match kills.iter().sum() {
+                0_usize => missed.push(format!("`{call}`")),
+                _ => hit.push(format!("`{call}` {}", numbers.join("+"))),
             }
         }
         row.losses.extend(stage.load.losses());
         row.checked = format!(
-            "start, every byte, exit, name of the command in whose life it was, then and later; kills at {}; not tried, \
-             because no such life came to it: {}",
+            "start, every byte, exit, name of the command in whose life it was, then and later; kills at {} ({}); not \
+             tried, because no such life came to it: {}",
             hit.join(", "),
+            if lives.len() > 1 {
+                "without+with limits"
+            } else {
+                "none with limits: no control group can be had"
+            },
             if missed.is_empty() { "none".to_owned() } else { missed.join(", ") }
         );
         rows.push(row);
@@ -107,16 +121,31 @@ impl Stage {
         Ok(Some(Self { number, daemon, load, echo, random, kills: 0 }))
     }
 
+    /// This one, or after some kills the next.
+    fn or_fresh(mut self, suite: &Suite, row: &mut Row) -> io::Result<Self> {
+        if self.kills < KILLS_OF_ONE {
+            return Ok(self);
+        }
+        self.end(row);
+        let next = Self::new(suite, self.number + 1, row)?;
+        next.ok_or_else(|| io::Error::other("a daemon has no worker"))
+    }
+
     /// Kills the worker at the `nth` call of one of its threads, in the life of a command. Whether it came to that.
-    fn kill_at(&mut self, call: &str, nth: usize, row: &mut Row) -> io::Result<bool> {
+    fn kill_at(&mut self, call: &str, nth: usize, is_limited: bool, row: &mut Row) -> io::Result<bool> {
         row.note(answered(self.daemon.api()).map(drop));
         let Some(worker) = self.daemon.await_worker() else {
             row.losses.push(format!("{call} {nth}: no worker is there"));
             return Ok(false);
         };
+        if is_limited {
+            // A worker finds out once which groups there are, by calls that are not the command's: this makes it.
+            row.note(self.daemon.api().look("/capabilities").map(drop));
+        }
         let what = format!("inject={call}:signal=KILL:when={nth}");
         let injection = Injection::attach(worker, &[what], self.daemon.folder())?;
-        self.load.try_short(&format!("{call}-{nth}"), self.random.next() >> 16);
+        let name = format!("{call}-{nth}{}", if is_limited { "-limited" } else { "" });
+        self.load.try_short(&name, self.random.next() >> 16, is_limited);
         let was_killed = injection.detach()?.contains("+++ killed by SIGKILL +++");
         self.kills += usize::from(was_killed);
         row.note(self.echo.say(self.daemon.api()));
@@ -133,12 +162,12 @@ impl Stage {
 }
 
 /// How often the busiest thread makes each call in the life of a command.
-fn counts(stage: &Stage) -> io::Result<BTreeMap<String, usize>> {
+fn counts(stage: &Stage, is_limited: bool) -> io::Result<BTreeMap<String, usize>> {
     let all: Vec<&str> = POINTS.iter().flat_map(|(_, calls)| *calls).copied().collect();
     // A name that this machine's strace lacks would make it refuse them all.
     let set = format!("trace={}", all.iter().map(|call| format!("?{call}")).collect::<Vec<_>>().join(","));
     let injection = Injection::attach(stage.daemon.server(), &[set], stage.daemon.folder())?;
-    stage.load.try_short("traced", 3);
+    stage.load.try_short(if is_limited { "traced-limited" } else { "traced" }, 3, is_limited);
     let trace = injection.detach()?;
     let mut by_thread: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for line in trace.lines() {

@@ -38,12 +38,12 @@ pub(super) fn run(suite: &Suite) -> io::Result<Vec<Row>> {
         }
         try_batch(suite, batch as u64, daemon, &mut row, &mut seen);
     }
-    let Seen { commands, bytes, cuts, mut first_ms, longest_ms } = seen;
+    let Seen { commands, limits, bytes, cuts, mut first_ms, longest_ms } = seen;
     first_ms.sort_by(f64::total_cmp);
     let median = first_ms.get(first_ms.len() / 2).copied().unwrap_or_default();
     row.checked = format!(
-        "{commands} commands (restarts and timeouts among them), {} KB compared byte for byte three times, over {cuts} cut \
-         streams: ids, exit codes, times, names, stdin, starts; a first kill to the next answer {median:.0} ms (median), with \
+        "{commands} commands (restarts and timeouts among them; {limits}), {} KB compared byte for byte three times, over \
+         {cuts} cut streams: ids, exit codes, times, names, stdin, starts; a first kill to the next answer {median:.0} ms (median), with \
          back-off {longest_ms:.0} ms (longest)",
         bytes / 1000
     );
@@ -54,6 +54,8 @@ pub(super) fn run(suite: &Suite) -> io::Result<Vec<Row>> {
 #[derive(Debug, Default)]
 struct Seen {
     commands: usize,
+    /// Which of them have limits.
+    limits: String,
     bytes: u64,
     cuts: usize,
     /// From the first kill of each daemon to its next answer.
@@ -95,6 +97,7 @@ fn try_batch(suite: &Suite, batch: u64, mut daemon: Daemon, row: &mut Row, found
     row.note(daemon.check().map_err(|error| error.to_string()));
     let (commands, bytes, cuts) = load.figures();
     found.commands += commands;
+    found.limits = load.told_limits();
     found.bytes += bytes;
     found.cuts += cuts;
 }

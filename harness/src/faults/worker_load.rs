@@ -1,7 +1,8 @@
 //! `Load`: clients that start commands, follow them and hold the daemon to each word, while somebody else breaks it.
 //!
 //! A slot is one client after the other: it starts a command in one of three ways, follows it over every cut, compares all
-//! that was said with what the command did, and begins again until it is told to stop.
+//! that was said with what the command did, and begins again until it is told to stop. Every second command has a limit that it
+//! never comes near to, so it is born inside a control group, and ends as the others do.
 
 use std::{
     path::PathBuf,
@@ -29,6 +30,9 @@ const TIMEOUT_LATE_MS: u64 = 6000;
 /// The pause before a restart, and what the daemon calls a timeout of one second.
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Limits that need a control group, and values that no command here comes near to.
+const LIMITS: [(&str, u64); 2] = [("pids", 200), ("memoryBytes", 256 << 20)];
+
 /// What is special about a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -38,6 +42,17 @@ enum Kind {
     Restarting,
     /// Never ends by itself, and has a timeout.
     TimedOut,
+}
+
+/// What is asked of the daemon for one command.
+#[derive(Debug)]
+struct Plan {
+    kind: Kind,
+    script: Script,
+    /// Where limits can be had at all.
+    has_limits: bool,
+    /// How its client starts it.
+    way: u64,
 }
 
 /// A command that is over and was found in order.
@@ -54,6 +69,8 @@ pub(super) struct Load {
     api: Api,
     marks: PathBuf,
     seed: u64,
+    /// Of `LIMITS` those that hold here.
+    limits: Option<Value>,
     stop: AtomicBool,
     losses: Mutex<Vec<String>>,
     finished: Mutex<Vec<Finished>>,
@@ -64,12 +81,17 @@ pub(super) struct Load {
 impl Load {
     /// For the daemon at `api`.
     pub(super) fn new(api: &Api, marks: PathBuf, seed: u64) -> Self {
+        let (limits, losses) = match limits(api) {
+            Ok(limits) => (limits, Vec::new()),
+            Err(loss) => (None, vec![loss]),
+        };
         Self {
             api: api.clone(),
             marks,
             seed,
+            limits,
             stop: AtomicBool::new(false),
-            losses: Mutex::default(),
+            losses: Mutex::new(losses),
             finished: Mutex::default(),
             cuts: AtomicUsize::new(0),
             bytes: AtomicU64::new(0),
@@ -92,6 +114,19 @@ impl Load {
         (finished, self.bytes.load(Ordering::Relaxed), self.cuts.load(Ordering::Relaxed))
     }
 
+    /// Whether a command with a limit can be had.
+    pub(super) fn has_limits(&self) -> bool {
+        self.limits.is_some()
+    }
+
+    /// Which commands have a limit, for the table.
+    pub(super) fn told_limits(&self) -> String {
+        match &self.limits {
+            Some(limits) => format!("every second with the limits {limits}"),
+            None => "none with a limit, because no control group can be had".to_owned(),
+        }
+    }
+
     /// Runs slot `slot` until `stop`.
     pub(super) fn run(&self, slot: u64) {
         let mut random = Random::fork(self.seed, slot);
@@ -104,14 +139,17 @@ impl Load {
                 _ => Kind::Plain,
             };
             let script = script(kind, &mut random);
-            self.keep(self.live(&name, kind, &script, random.below(4)));
+            let plan =
+                Plan { kind, script, has_limits: (slot + round).is_multiple_of(2), way: random.below(4) };
+            self.keep(self.live(&name, &plan));
             round += 1;
         }
     }
 
     /// The life of one short command that writes a few times to both streams. Everything about it comes from the seed.
-    pub(super) fn try_short(&self, name: &str, seed: u64) {
-        self.keep(self.live(name, Kind::Plain, &Script::short(seed), 3));
+    pub(super) fn try_short(&self, name: &str, seed: u64, has_limits: bool) {
+        let plan = Plan { kind: Kind::Plain, script: Script::short(seed), has_limits, way: 3 };
+        self.keep(self.live(name, &plan));
     }
 
     fn keep(&self, result: Result<Finished, String>) {
@@ -151,7 +189,9 @@ impl Load {
     }
 
     /// The whole life of one command, as its client sees it.
-    fn live(&self, name: &str, kind: Kind, script: &Script, way: u64) -> Result<Finished, String> {
+    fn live(&self, name: &str, plan: &Plan) -> Result<Finished, String> {
+        let Plan { kind, script, has_limits, way } = plan;
+        let kind = *kind;
         let runs = if kind == Kind::Restarting { 2 } else { 1 };
         let output = Arc::new(script.output().map(|stream| stream.repeat(runs)));
         let command = script.command(&self.marks, name).map_err(|error| error.to_string())?;
@@ -163,6 +203,9 @@ impl Load {
             }
             Kind::TimedOut => request["timeout"] = json!(SECOND.as_secs()),
             Kind::Plain => {}
+        }
+        if let Some(limits) = self.limits.as_ref().filter(|_| *has_limits) {
+            request["limits"] = limits.clone();
         }
         let mut follower = Follower::new(name, output.clone());
         match way {
@@ -182,6 +225,12 @@ impl Load {
         }
         let process = self.api.look(&format!("/process/{name}"))?.json();
         same_process(name, follower.result.as_ref().unwrap_or(&Value::Null), &process)?;
+        if process["limits"] != request["limits"] {
+            return Err(format!(
+                "{name}: its limits are {} and not {}",
+                process["limits"], request["limits"]
+            ));
+        }
         self.check_end(name, kind, script, &process)?;
         Follower::new(name, output.clone())
             .finish(&self.api, PATIENCE)
@@ -245,6 +294,18 @@ impl Load {
             (_, end) => Err(format!("{name}: completedAt is {told} s, the command ended at {end:?} ms")),
         }
     }
+}
+
+/// The limits that this daemon holds by control groups; `None` when there are none.
+fn limits(api: &Api) -> Result<Option<Value>, String> {
+    let report = api.look("/capabilities")?.json();
+    let told = report["limits"].as_array().into_iter().flatten();
+    let held: Vec<&Value> =
+        told.filter(|limit| limit["enforced"] == true).map(|limit| &limit["name"]).collect();
+    let wanted = LIMITS.iter().filter(|(name, _)| held.iter().any(|held| *held == name));
+    let limits: serde_json::Map<_, _> =
+        wanted.map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    Ok((!limits.is_empty()).then_some(Value::Object(limits)))
 }
 
 /// A command of many kinds: slow and steady, in bursts, silent for a while before the end.
