@@ -75,8 +75,9 @@ impl Part {
     fn append(&mut self, kind: u8, bytes: &[u8]) -> io::Result<()> {
         let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
         let padded = bytes.len().next_multiple_of(RECORD_HEAD);
-        let record = self.memory.space(self.end + RECORD_HEAD, padded + RECORD_HEAD)?;
-        let (text, behind) = record.split_at_mut(bytes.len());
+        // With its head, so that both are in one window.
+        let record = self.memory.space(self.end, RECORD_HEAD + padded + RECORD_HEAD)?;
+        let (text, behind) = record[RECORD_HEAD..].split_at_mut(bytes.len());
         text.copy_from_slice(bytes);
         // What a failed attempt may have left there is no length.
         behind.fill(0);

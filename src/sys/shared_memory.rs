@@ -6,18 +6,20 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{FallocateFlags, SealFlags, fallocate, fcntl_add_seals};
-use rustix::mm::{MapFlags, MremapFlags, ProtFlags, mmap, mremap, munmap};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-/// It grows by this many bytes at a time.
+/// The window is this long and moves by so much, unless one record is longer. A multiple of every page size.
 const STEP: usize = 64 * 1024;
 
-/// The file and its mapping. Others may read the file meanwhile; one writes.
+/// The file and a window of it that is mapped: what was written long ago is in nobody's memory but the kernel's. Others may read
+/// the file meanwhile; one writes.
 #[derive(Debug)]
 pub(crate) struct SharedMemory {
     file: File,
     /// At the beginning of a page.
     start: NonNull<u64>,
-    /// Bytes that are mapped, and that the kernel has set aside.
+    /// Where in the file the window begins, a multiple of `STEP`, and its length.
+    from: usize,
     length: usize,
 }
 
@@ -26,19 +28,12 @@ pub(crate) struct SharedMemory {
 unsafe impl Send for SharedMemory {}
 
 impl SharedMemory {
-    /// Maps the file. What `file::growing` made cannot become shorter under the mapping.
-    #[expect(unsafe_code, reason = "a mapping")]
+    /// Maps the beginning of the file. What `file::growing` made cannot become shorter under the mapping.
     pub(crate) fn new(file: File) -> io::Result<Self> {
         // Of no effect on a file that was made without the right to seal it.
         fcntl_add_seals(&file, SealFlags::SHRINK).ok();
-        let length =
-            usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?.max(1).next_multiple_of(STEP);
-        set_aside(&file, length)?;
-        let protection = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a new mapping at a place that the kernel chooses.
-        let start = unsafe { mmap(std::ptr::null_mut(), length, protection, MapFlags::SHARED, &file, 0)? };
-        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { file, start, length })
+        let start = map(&file, 0, STEP)?;
+        Ok(Self { file, start, from: 0, length: STEP })
     }
 
     /// The file.
@@ -50,11 +45,17 @@ impl SharedMemory {
     #[expect(unsafe_code, reason = "a mapping")]
     pub(crate) fn space(&mut self, at: usize, count: usize) -> io::Result<&mut [u8]> {
         let end = at.checked_add(count).ok_or(io::ErrorKind::OutOfMemory)?;
-        if end > self.length {
-            self.grow(end.next_multiple_of(STEP))?;
+        if at < self.from || end > self.from + self.length {
+            let from = at / STEP * STEP;
+            let length = (end - from).max(1).next_multiple_of(STEP);
+            let start = map(&self.file, from, length)?;
+            self.unmap();
+            (self.start, self.from, self.length) = (start, from, length);
         }
         // SAFETY: these bytes are mapped, and nobody else in this process has them.
-        Ok(unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().cast::<u8>().add(at), count) })
+        Ok(unsafe {
+            std::slice::from_raw_parts_mut(self.start.as_ptr().cast::<u8>().add(at - self.from), count)
+        })
     }
 
     /// Writes eight bytes at once, after everything that was written before. `at` is a multiple of eight.
@@ -63,33 +64,33 @@ impl SharedMemory {
         assert_eq!(at % bytes.len(), 0, "a multiple of eight");
         self.space(at, bytes.len())?;
         // SAFETY: it is mapped and aligned; the file's readers are other processes or read by system calls.
-        let place = unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(at / bytes.len())) };
+        let place = unsafe { AtomicU64::from_ptr(self.start.as_ptr().add((at - self.from) / bytes.len())) };
         place.store(u64::from_ne_bytes(bytes), Ordering::Release);
         Ok(())
     }
 
     #[expect(unsafe_code, reason = "a mapping")]
-    fn grow(&mut self, length: usize) -> io::Result<()> {
-        set_aside(&self.file, length)?;
-        // SAFETY: no reference into the mapping lives: each borrows this value, which is borrowed here.
-        let start = unsafe { mremap(self.start.as_ptr().cast(), self.length, length, MremapFlags::MAYMOVE)? };
-        self.start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        self.length = length;
-        Ok(())
-    }
-}
-
-impl Drop for SharedMemory {
-    #[expect(unsafe_code, reason = "a mapping")]
-    fn drop(&mut self) {
-        // SAFETY: nothing refers to it any more.
+    fn unmap(&mut self) {
+        // SAFETY: no reference into the window lives: each borrows this value, which is borrowed here.
         unsafe { munmap(self.start.as_ptr().cast(), self.length) }.ok();
     }
 }
 
-/// Memory that is not there would be SIGBUS later.
-fn set_aside(file: &File, length: usize) -> io::Result<()> {
-    Ok(fallocate(file, FallocateFlags::empty(), 0, length as u64)?)
+impl Drop for SharedMemory {
+    fn drop(&mut self) {
+        self.unmap();
+    }
+}
+
+/// Maps a window of a file, whose memory is set aside first: memory that is not there would be SIGBUS later.
+#[expect(unsafe_code, reason = "a mapping")]
+fn map(file: &File, from: usize, length: usize) -> io::Result<NonNull<u64>> {
+    fallocate(file, FallocateFlags::empty(), from as u64, length as u64)?;
+    let protection = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping at a place that the kernel chooses.
+    let start =
+        unsafe { mmap(std::ptr::null_mut(), length, protection, MapFlags::SHARED, file, from as u64)? };
+    Ok(NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?)
 }
 
 #[cfg(test)]
