@@ -9,8 +9,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::host::{Host, PREFIX, Version};
@@ -35,8 +35,19 @@ const TICK: Duration = Duration::from_millis(10);
 struct Folder {
     version: Version,
     path: PathBuf,
-    /// Open and locked.
-    _lock: File,
+    /// Open and locked as long as the folder is there: the process is remembered for longer.
+    lock: Mutex<Option<File>>,
+}
+
+impl Folder {
+    /// Removes the folder, and lets the lock go with it.
+    fn remove(&self) -> bool {
+        let is_gone = is_removed(&self.path);
+        if is_gone {
+            *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        is_gone
+    }
 }
 
 /// The groups of one process.
@@ -107,7 +118,7 @@ impl ControlGroup {
                 return Ok(*n);
             }
             let lock = make_and_lock(&path)?;
-            folders.push(Folder { version, path: path.clone(), _lock: lock });
+            folders.push(Folder { version, path: path.clone(), lock: Mutex::new(Some(lock)) });
             at.insert(path, folders.len() - 1);
             Ok(folders.len() - 1)
         };
@@ -196,7 +207,7 @@ impl ControlGroup {
                 fs::read_to_string(folder.path.join(file)).ok()?.trim().parse().ok()
             }),
         };
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.cpu = now.cpu.or(last.cpu);
         last.peak_bytes = now.peak_bytes.or(last.peak_bytes);
         GroupUsage { rss_bytes: now.rss_bytes, ..*last }
@@ -246,7 +257,7 @@ impl ControlGroup {
     pub(crate) fn remove(&self) -> bool {
         self.usage();
         // All of them are tried: one that is gone is as good as removed.
-        self.folders.iter().filter(|folder| !is_removed(&folder.path)).count() == 0
+        self.folders.iter().filter(|folder| !folder.remove()).count() == 0
     }
 
     fn at(&self, folder: Option<usize>) -> Option<&Folder> {

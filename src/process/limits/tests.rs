@@ -75,6 +75,14 @@ fn groups_live_as_long_as_a_descendant() {
     engine.end(&process, EndRequest::KILL);
     wait_for("a descendant is left", || !is_alive(&left));
     wait_for("a group is left", || folders(&process).is_empty());
+    let held = || {
+        let links = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        links.filter_map(|entry| std::fs::read_link(entry.path()).ok()).any(|path| {
+            path.to_string_lossy().contains(&process.id.to_string())
+                && path.to_string_lossy().contains("cgroup")
+        })
+    };
+    wait_for("a descriptor of a group that is gone is left", || !held());
 }
 
 #[test]
