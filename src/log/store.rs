@@ -109,6 +109,12 @@ impl Log {
         lock(&self.writers[stream as usize]).is_busy()
     }
 
+    /// From now on nothing can be moved into a stream's pipe inside the kernel.
+    #[cfg(test)]
+    pub(in crate::log) fn break_staging(&self, stream: OutputStream) {
+        lock(&self.writers[stream as usize]).break_staging();
+    }
+
     /// Says that a run ended where the streams stand now, and that another follows.
     pub(crate) fn end_run(&self, run: u32, attempt: u32, exit_code: i32, delay_ms: u64) {
         {

@@ -185,6 +185,20 @@ fn a_stream_that_is_over_or_calm_keeps_no_pipe_of_its_own() {
 }
 
 #[test]
+fn a_move_between_two_pipes_that_fails_loses_nothing() {
+    let mut bench = Bench::new(1 << 20, 1 << 30);
+    bench.put(Stdout, b"first ");
+    bench.log.set_busy(Stdout, &bench.read[Stdout as usize]);
+    bench.log.break_staging(Stdout);
+    bench.put(Stdout, b"second");
+    assert!(!bench.log.is_busy(Stdout));
+    assert_eq!(
+        drain(&mut Follower::attach(bench.log.clone(), Position::default())),
+        [out(Stdout, "first second")]
+    );
+}
+
+#[test]
 fn a_restart_stands_between_the_runs() {
     let mut bench = Bench::new(1 << 20, 1 << 30);
     bench.put(Stdout, b"first");

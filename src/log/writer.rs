@@ -132,6 +132,14 @@ impl Writer {
         self.staging.is_some()
     }
 
+    /// From now on nothing can be moved into its staging.
+    #[cfg(test)]
+    pub(crate) fn break_staging(&mut self) {
+        if let Some((staging, _)) = &mut self.staging {
+            *staging = Staging::broken().expect("a pipe");
+        }
+    }
+
     /// How many files were made so far. The newest has the number before it.
     pub(crate) fn parts(&self) -> u32 {
         self.parts
@@ -149,6 +157,10 @@ impl Writer {
         match self.staging.take() {
             Some((staging, deposit)) if !self.by_hand => {
                 let taken = staging.fill(from, max);
+                if taken.is_err() {
+                    // Nothing has left the command's pipe, and the staging is not needed to read it.
+                    return self.take_some(dir, from, max, put);
+                }
                 if let Ok(Taken::Bytes(n)) = taken {
                     self.empty(dir, &staging, n, put);
                 }

@@ -116,6 +116,13 @@ impl Staging {
         Ok(Self { read, write })
     }
 
+    /// One that nothing can be moved into.
+    #[cfg(test)]
+    pub(crate) fn broken() -> io::Result<Self> {
+        let (read, _) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        Ok(Self { write: read.try_clone()?, read })
+    }
+
     /// Moves up to `max` bytes, as many as there is room for, out of a pipe into this one.
     pub(crate) fn fill(&self, from: impl AsFd, max: usize) -> io::Result<Taken> {
         loop {

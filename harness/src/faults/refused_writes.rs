@@ -57,9 +57,6 @@ fn refuse(suite: &Suite, refusals: &[(&str, &str)]) -> io::Result<Row> {
         let result = follow_script(&daemon, &format!("r{nth}"), &script, &mut || Ok(()));
         let trace = injection.detach()?;
         row.note(daemon.check().map_err(|error| error.to_string()));
-        if is_between_pipes(&trace) {
-            continue;
-        }
         let last = refusals.last().map_or("", |(call, _)| call);
         // A call that took its time stands on two lines, and only its name on the second.
         let hits = injected(&trace).filter(|line| line.contains(last)).count();
@@ -87,16 +84,6 @@ fn injected(trace: &str) -> impl Iterator<Item = &str> {
     trace.lines().filter(|line| line.ends_with("(INJECTED)"))
 }
 
-/// Whether the call that was refused had moved output from the command's pipe to another pipe: that is no write of a log, and no
-/// disk refuses it.
-fn is_between_pipes(trace: &str) -> bool {
-    let Some(first) = injected(trace).next() else { return false };
-    let until = trace.lines().take_while(|line| *line != first).chain([first]);
-    let call = until.filter_map(|line| line.split_once("splice(")).last();
-    // Input, its offset, output, its offset: a pipe has none.
-    first.contains("splice") && call.is_some_and(|(_, words)| words.split(", ").nth(3) == Some("NULL"))
-}
-
 /// Enough for several segments, for the staged way, and for an order of two streams.
 fn script(random: &mut Random, is_one_stream: bool) -> Script {
     let mut size = |from: u64, more: u64| super::script::size(from + random.below(more));
@@ -104,29 +91,4 @@ fn script(random: &mut Random, is_one_stream: bool) -> Script {
     let bytes = [out, if is_one_stream { 0 } else { err }];
     let pause_ms = random.below(4);
     Script { seed: random.next() >> 16, bytes, lot, pause_ms, silence_ms: 0, end: End::Code(3) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_move_between_pipes_is_no_write() {
-        const FLAGS: &str = "SPLICE_F_MOVE|SPLICE_F_NONBLOCK";
-        #[track_caller]
-        fn check(trace: &[&str], expected: bool) {
-            assert_eq!(is_between_pipes(&trace.join("\n")), expected, "{trace:?}");
-        }
-        let moved = format!("7 splice(17, NULL, 81, NULL, 65536, {FLAGS})");
-        let wrote = format!("7 splice(80, NULL, 16, [500544], 55477, {FLAGS}");
-        let refused = "= -1 EIO (Input/output error) (INJECTED)";
-        check(&[&format!("{moved} {refused}")], true);
-        check(&[&format!("{moved} = 55477"), &format!("{wrote}) {refused}")], false);
-        check(
-            &[&moved, &format!("{wrote} <unfinished ...>"), &format!("7 <... splice resumed>) {refused}")],
-            false,
-        );
-        check(&[&moved, &format!("7 pwrite64(63, \"x\", 1, 88) {refused}")], false);
-        check(&[&moved], false);
-    }
 }
