@@ -12,7 +12,7 @@ use std::{
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -21,6 +21,7 @@ use rustix::{
 };
 
 use crate::{
+    bench::server::pause,
     fixture::{Fixture, Part},
     parts,
     target::Target,
@@ -31,6 +32,8 @@ use crate::{
 const START_WITHIN: Duration = Duration::from_secs(20);
 /// SIGTERM drains; streams and short requests end within a bound.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// Nobody is told when a worker is there.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 const READY: &str = "listening on http://";
 
 /// A running daemon and its directory, which goes with it.
@@ -123,9 +126,10 @@ impl Daemon {
     /// # Errors
     /// A sentence when there is no such part, or it doesn't go in time.
     pub fn kill(&self, part: Part, within: Duration) -> Result<(), String> {
+        let until = Instant::now() + within;
         let pid = match part {
             Part::Keeper => Some(self.pid),
-            Part::Worker => self.worker(),
+            Part::Worker => self.next_worker(until),
         };
         if part == Part::Keeper {
             self.lost_its_keeper.set(true);
@@ -139,6 +143,16 @@ impl Daemon {
             Ok(1) => Ok(()),
             Ok(_) => Err("it doesn't go after SIGKILL".to_owned()),
             Err(error) => Err(named(error)),
+        }
+    }
+
+    /// The worker, or, where the last one was killed a moment ago, the next.
+    fn next_worker(&self, until: Instant) -> Option<Pid> {
+        loop {
+            match self.worker() {
+                None if Instant::now() < until => pause(LOOK_AGAIN),
+                worker => return worker,
+            }
         }
     }
 
