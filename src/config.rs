@@ -87,6 +87,10 @@ pub struct RequestLimits {
     pub process_body_bytes_max: u64,
     /// Bytes of the body of `POST /process/{id}/stdin`.
     pub stdin_body_bytes_max: u64,
+    /// Bytes of the body of a request that writes files as JSON.
+    pub json_file_body_bytes_max: u64,
+    /// Bytes of a file that is written as it is.
+    pub upload_bytes_max: u64,
     /// Bytes of all request bodies held at one time.
     pub bodies_bytes_max: u64,
     /// Time for a request's head.
@@ -156,6 +160,10 @@ pub struct Config {
     pub streams: Streams,
     /// What is kept.
     pub retention: Retention,
+    /// The folder that the file API sees; `None` is all that the host has.
+    pub root: Option<PathBuf>,
+    /// Where relative paths of the file API begin; `None` is the daemon's own folder, or the root's.
+    pub working_dir: Option<PathBuf>,
     /// The folder of log files.
     pub log_dir: PathBuf,
     /// The program that runs commands.

@@ -163,12 +163,89 @@ pub(crate) enum Error {
     /// One upgrade at a time.
     #[error("an upgrade is in progress already")]
     UpgradeUnderWay,
+    /// An operation on a file failed.
+    #[error("{action} {}: {}", path.display(), words(source))]
+    File {
+        /// The system call's name, or what was tried.
+        action: &'static str,
+        /// As the client knows it.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Bytes are wanted of something that has none, such as a FIFO.
+    #[error("open {}: not a regular file but a {kind}", path.display())]
+    NotRegular {
+        /// As the client knows it.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// A folder is wanted.
+    #[error("path is not a directory")]
+    NotFolder,
+    /// It cannot be copied, or not to there.
+    #[error("{why}: {}", path.display())]
+    CopyRefused {
+        /// Why.
+        why: &'static str,
+        /// What or where.
+        path: PathBuf,
+    },
+    /// There is something already, and it was not to be replaced.
+    #[error("{} already exists", path.display())]
+    FileExists {
+        /// As the client knows it.
+        path: PathBuf,
+    },
+    /// The file is not the one that the client has seen.
+    #[error("precondition failed: the file has changed or is not there")]
+    PreconditionFailed,
+    /// A mode that is none.
+    #[error("invalid permissions format '{text}': {why}")]
+    InvalidPermissions {
+        /// As asked for.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// More than the client, or the daemon, wants to have at one time.
+    #[error("{what} limit exceeded: {found}")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// What was found, and where the limit is.
+        found: String,
+    },
     /// The log of a process cannot be read.
     #[error("failed to read the log: {source}")]
     LogUnreadable {
         /// Why.
         source: io::Error,
     },
+}
+
+impl Error {
+    /// An operation on a file that the kernel refused.
+    pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>, errno: rustix::io::Errno) -> Self {
+        Self::File { action, path: path.into(), source: errno.into() }
+    }
+
+    /// The kernel's number of a failed operation on a file.
+    pub(crate) fn file_errno(&self) -> Option<rustix::io::Errno> {
+        match self {
+            Self::File { source, .. } => rustix::io::Errno::from_io_error(source),
+            _ => None,
+        }
+    }
+}
+
+/// The system's words for an error, as clients know them: without the number, and like the rest of a sentence.
+fn words(source: &io::Error) -> String {
+    let text = source.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 fn list(ports: &[u16]) -> String {

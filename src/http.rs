@@ -9,7 +9,12 @@
 mod body;
 mod context;
 mod dialect;
+mod download;
 mod event_stream;
+mod file_target;
+mod file_text;
+mod file_view;
+mod form;
 mod guard;
 mod io;
 mod json_body;
@@ -18,6 +23,8 @@ mod middleware;
 mod negotiate;
 mod piece;
 mod presence;
+mod produced;
+mod ranges;
 mod read_ahead;
 mod refusal;
 mod request;
@@ -27,6 +34,7 @@ mod route_table;
 mod routes;
 mod seats;
 mod server;
+mod sink;
 mod stream_answer;
 mod target;
 mod view;
@@ -45,7 +53,8 @@ use crate::upgrade::Upgrader;
 use context::{Context, Shared};
 use route_table::RouteTable;
 use routes::{
-    docs, process, process_end, process_logs, process_start, process_stats, process_stdin, system, upgrade,
+    docs, file_deeds, file_read, file_remove, file_write, process, process_end, process_logs, process_start,
+    process_stats, process_stdin, system, tree, upgrade,
 };
 use wire::Application;
 
@@ -78,12 +87,32 @@ fn register(app: &mut tide::Server<Context>) -> RouteTable {
     t.route(app, Get, "/process/:id/logs/stream", process_logs::stream);
     t.route(app, Post, "/process/:id/stdin", process_stdin::write);
     t.route(app, Delete, "/process/:id/stdin", process_stdin::close);
+    register_files(t, app);
     // HEAD says that the route exists and looks at nothing, like the known server; elsewhere it is no route.
     for pattern in ["/health", "/process", "/process/:id", "/process/:id/logs", "/process/:id/logs/stream"] {
         t.route(app, Head, pattern, |_request| async { Ok(respond::empty(200)) });
     }
     table.close_head(app);
     table
+}
+
+/// What can be asked of files. `:file` stands for the whole path behind it, whatever is in it (`file_target.rs`).
+fn register_files(t: &mut RouteTable, app: &mut tide::Server<Context>) {
+    use Method::{Delete, Get, Head, Post, Put};
+    t.route(app, Get, "/filesystem/:file", file_read::get);
+    t.route(app, Head, "/filesystem/:file", file_read::head);
+    t.route(app, Put, "/filesystem/:file", file_write::put);
+    t.route(app, Delete, "/filesystem/:file", file_remove::delete);
+    t.route(app, Get, "/filesystem/tree/:file", tree::get);
+    t.route(app, Head, "/filesystem/tree/:file", file_read::head);
+    t.route(app, Put, "/filesystem/tree/:file", tree::put);
+    t.route(app, Delete, "/filesystem/tree/:file", tree::delete);
+    t.route(app, Get, "/filesystem-stat/:file", file_deeds::get_stat);
+    t.route(app, Post, "/filesystem-copy", file_deeds::post_copy);
+    t.route(app, Post, "/filesystem-move", file_deeds::post_move);
+    t.route(app, Post, "/filesystem-symlink", file_deeds::post_symlink);
+    t.route(app, Post, "/filesystem-chmod", file_deeds::post_chmod);
+    t.route(app, Post, "/filesystem-chown", file_deeds::post_chown);
 }
 
 /// The application above a sandbox.

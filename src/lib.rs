@@ -8,6 +8,7 @@ mod custody;
 pub mod daemon;
 mod degradation;
 mod error;
+mod filesystem;
 mod http;
 mod id;
 mod keeper;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::custody::{Custody, Exited, Handover, Held, Journal, Key, Outbox, Stray};
 use crate::degradation::{Degradation, Trouble};
 use crate::error::{Error, Result};
+use crate::filesystem::{Files, Root};
 use crate::id::{IdSource, ProcessId};
 use crate::log::{LogDir, LogLimits, Pump};
 use crate::process::{
@@ -42,6 +43,8 @@ const DEATHS_RECENT: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone)]
 pub(crate) struct Sandbox {
     supervisor: Arc<Supervisor>,
+    /// The files.
+    pub(crate) files: Files,
     home: Option<PathBuf>,
     working_dir: PathBuf,
     /// How long workers before this one have been there.
@@ -117,10 +120,12 @@ impl Sandbox {
         // Detached, as the next: they run as long as the daemon.
         runtime.spawn(supervisor.logs.clone().try_while_refused()).detach();
         runtime.spawn(supervisor.clone().expire_finished()).detach();
+        let (home, working_dir) = (user::home(std::env::var_os("HOME")), std::env::current_dir()?);
         Ok(Self {
             supervisor,
-            home: user::home(std::env::var_os("HOME")),
-            working_dir: std::env::current_dir()?,
+            files: open_files(config, home.clone(), &working_dir)?,
+            home,
+            working_dir,
             // The daemon is as old as its keeper.
             up_before: since_ms.map_or(Duration::ZERO, |since_ms| {
                 Duration::from_millis(clock::now_ms().saturating_sub(since_ms))
@@ -257,6 +262,21 @@ impl Sandbox {
     pub(crate) fn uptime(&self) -> (Duration, u64) {
         (self.up_before + self.started.elapsed(), self.started_ms)
     }
+}
+
+fn open_files(config: &Config, home: Option<PathBuf>, here: &Path) -> io::Result<Files> {
+    let (root, here) = match &config.root {
+        None => (Root::whole(), here),
+        // Inside a root the daemon stands nowhere.
+        Some(folder) => (Root::confined(folder).map_err(|errno| confining(folder, errno))?, Path::new("/")),
+    };
+    let working_dir = config.working_dir.as_deref().unwrap_or(here);
+    Ok(Files::new(root, working_dir, home, None))
+}
+
+fn confining(folder: &Path, errno: rustix::io::Errno) -> io::Error {
+    let error = io::Error::from(errno);
+    io::Error::new(error.kind(), format!("--root {} cannot be used: {error}", folder.display()))
 }
 
 /// What a worker has of its keeper.

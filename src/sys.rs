@@ -5,6 +5,7 @@
 
 pub(crate) mod bell;
 pub(crate) mod birth;
+pub(crate) mod credentials;
 pub(crate) mod descriptors;
 pub(crate) mod exec;
 #[cfg(target_env = "gnu")]

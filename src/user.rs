@@ -3,10 +3,14 @@
 //! `/etc/passwd` is read here and not by the C library: a static one would load shared libraries for that (NSS), and an
 //! image that has the binary alone has none.
 
+mod accounts;
+
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+pub(crate) use accounts::{Accounts, Names};
 
 /// The users of a Unix system.
 const PASSWD: &str = "/etc/passwd";

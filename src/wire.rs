@@ -7,10 +7,13 @@
 pub(crate) mod capabilities;
 pub(crate) mod decode;
 pub(crate) mod escape;
+pub(crate) mod file;
+pub(crate) mod file_request;
 pub(crate) mod json;
 pub(crate) mod limits;
 pub(crate) mod process;
 pub(crate) mod process_request;
+pub(crate) mod rfc3339;
 pub(crate) mod stats;
 pub(crate) mod system;
 

@@ -98,6 +98,14 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "BOXD_MAX_LOGS_RESPONSE_BYTES", value_name = "N", help_heading = "Logs")]
     max_logs_response_bytes: Option<u64>,
 
+    /// Folder that the file API sees; nothing beyond it can be reached by links or `..` (Linux 5.6)
+    #[arg(long, env = "BOXD_ROOT", value_name = "DIR", help_heading = "Files")]
+    root: Option<PathBuf>,
+
+    /// Where relative paths of the file API begin [env: WORKDIR too] [default: the daemon's folder, or that of --root]
+    #[arg(long, env = "BOXD_WORKING_DIR", value_name = "DIR", help_heading = "Files")]
+    working_dir: Option<PathBuf>,
+
     /// Finished processes remembered, with their logs
     #[arg(
         long,
@@ -145,6 +153,14 @@ pub(super) struct ServeArgs {
     /// Bytes of the body of a write to stdin
     #[arg(long, env = "BOXD_MAX_STDIN_BODY_BYTES", value_name = "N", default_value_t = 8 << 20, help_heading = "Limits")]
     max_stdin_body_bytes: u64,
+
+    /// Bytes of the body of a request that writes files as JSON
+    #[arg(long, env = "BOXD_MAX_JSON_FILE_BYTES", value_name = "N", default_value_t = 64 << 20, help_heading = "Limits")]
+    max_json_file_bytes: u64,
+
+    /// Bytes of a file that is written as it is, or of a part of one
+    #[arg(long, env = "BOXD_MAX_UPLOAD_BYTES", value_name = "N", default_value_t = 64 << 30, help_heading = "Limits")]
+    max_upload_bytes: u64,
 
     /// Bytes of all request bodies held at one time
     #[arg(long, env = "BOXD_MAX_BODIES_BYTES", value_name = "N", default_value_t = 256 << 20, help_heading = "Limits")]
@@ -229,6 +245,8 @@ impl ServeArgs {
         let limits = RequestLimits {
             process_body_bytes_max: self.max_process_body_bytes,
             stdin_body_bytes_max: self.max_stdin_body_bytes,
+            json_file_body_bytes_max: self.max_json_file_bytes,
+            upload_bytes_max: self.max_upload_bytes,
             bodies_bytes_max: self.max_bodies_bytes,
             header_timeout: self.header_timeout,
             body_timeout: self.body_timeout,
@@ -246,6 +264,8 @@ impl ServeArgs {
             bounds,
             streams,
             retention,
+            root: self.root,
+            working_dir: self.working_dir.or_else(|| known.path("WORKDIR")),
             log_dir: self
                 .log_dir
                 .or_else(|| known.path("SANDBOX_LOG_DIR"))

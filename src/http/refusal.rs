@@ -3,6 +3,8 @@
 //! The core's errors come in as they are; the rest belongs to HTTP. 5xx means our fault or the machine's trouble. 502, 503
 //! and 504 are what the SDKs take for a gateway, so only what truly is "try again" uses 503.
 
+use rustix::io::Errno;
+
 use super::guard::TurnedAway;
 use super::target::BadTarget;
 use crate::error::Error;
@@ -45,6 +47,23 @@ pub(crate) enum Refusal {
     InvalidGrace(String),
     /// The cursor is not one of this log.
     InvalidCursor(String),
+    /// Something about a file, and what was being done with it.
+    File(Doing, Error),
+    /// A parameter of the query has a value that is none: the name and the value.
+    InvalidParameter(&'static str, String),
+    /// A parameter of the query, or a field of a form, is missing or makes no sense: in whole words.
+    BadRequest(String),
+    /// A tree was to be removed, and it is a file.
+    NotATree,
+    /// There is no such upload.
+    NoSuchUpload(String),
+    /// No byte of the file is in a range that was asked for.
+    Range {
+        /// The words.
+        text: &'static str,
+        /// Bytes of the file.
+        size: u64,
+    },
     /// The request target is malformed.
     Target(BadTarget),
     /// HTTP/1.1 wants exactly one `Host`.
@@ -72,11 +91,14 @@ impl Refusal {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Core(error) => core_status(error),
+            Self::File(doing, error) => file_status(doing, error),
             Self::InvalidBody(_)
             | Self::BodyCut(_)
             | Self::InvalidTimeout(_)
             | Self::InvalidGrace(_)
             | Self::InvalidCursor(_)
+            | Self::InvalidParameter(..)
+            | Self::BadRequest(_)
             | Self::Target(_)
             | Self::Host => 400,
             Self::TurnedAway(TurnedAway::Token) => 401,
@@ -84,7 +106,10 @@ impl Refusal {
             Self::NoSuchProcess
             | Self::NoSuchPid(_)
             | Self::NoSuchIdentifier(_)
-            | Self::NoSuchLowercaseIdentifier(_) => 404,
+            | Self::NoSuchLowercaseIdentifier(_)
+            | Self::NoSuchUpload(_) => 404,
+            Self::NotATree => 422,
+            Self::Range { .. } => 416,
             Self::BodySlow => 408,
             Self::BodyTooLarge(_) => 413,
             Self::Panic => 500,
@@ -96,6 +121,15 @@ impl Refusal {
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Core(error) => error.to_string(),
+            Self::File(Doing::Deleting, error) if error.file_errno() == Some(Errno::NOENT) => {
+                "file or directory not found".to_owned()
+            }
+            Self::File(doing, error) => format!("{}{error}", doing.prefix(error)),
+            Self::InvalidParameter(name, value) => format!("invalid {name}: {value}"),
+            Self::BadRequest(text) => text.clone(),
+            Self::NotATree => "error deleting directory: path points to a file, not a directory".to_owned(),
+            Self::NoSuchUpload(id) => format!("upload not found: {id}"),
+            Self::Range { text, .. } => (*text).to_owned(),
             Self::InvalidBody(error) => format!("invalid request body: {error}"),
             Self::BodyCut(error) => format!("request body could not be read: {error}"),
             Self::BodySlow => "request body took too long".to_owned(),
@@ -132,7 +166,91 @@ impl Refusal {
 
     /// The body of the answer.
     pub(crate) fn body(&self) -> Vec<u8> {
-        json::to_vec(&ErrorResponse { error: self.text() })
+        let code = match self {
+            Self::Core(Error::FileExists { .. }) | Self::File(_, Error::FileExists { .. }) => {
+                Some("FILE_ALREADY_EXISTS")
+            }
+            _ => None,
+        };
+        json::to_vec(&ErrorResponse { error: self.text(), code })
+    }
+}
+
+/// What was being done with a file when it failed: the words before the error, and what a missing file means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// Asking what it is, or reading it into JSON.
+    Reading,
+    /// Reading it as it is.
+    Opening,
+    /// Listing a folder.
+    Listing,
+    /// Writing it.
+    Writing,
+    /// Writing what a form brought.
+    Uploading,
+    /// Making a folder.
+    MakingFolder,
+    /// Making the folder of a tree.
+    MakingRoot,
+    /// Removing whatever it is.
+    Deleting,
+    /// Removing a file.
+    DeletingFile,
+    /// Removing a folder.
+    DeletingFolder,
+    /// Copying to this destination.
+    Copying(String),
+    /// Looking for names.
+    Finding,
+    /// A part or the whole of an upload in parts.
+    Assembling,
+    /// Anything else: the error says it all.
+    Other,
+}
+
+impl Doing {
+    fn prefix(&self, error: &Error) -> String {
+        let text = match self {
+            // What the client got wrong has a sentence of its own.
+            _ if !matches!(
+                error,
+                Error::File { .. } | Error::CopyRefused { .. } | Error::NotRegular { .. }
+            ) =>
+            {
+                ""
+            }
+            Self::Copying(destination) => return format!("error copying destination {destination}: "),
+            Self::Listing => "error listing directory: ",
+            Self::Opening => "error opening file: ",
+            Self::Writing => "error writing file: ",
+            Self::Uploading => "error writing binary file: ",
+            Self::MakingFolder => "error creating directory: ",
+            Self::MakingRoot => "error creating root directory: ",
+            Self::DeletingFile => "error deleting file: ",
+            Self::DeletingFolder => "error deleting directory: ",
+            Self::Finding => "error walking directory: ",
+            Self::Assembling => "failed to complete upload: ",
+            Self::Reading | Self::Deleting | Self::Other => "",
+        };
+        text.to_owned()
+    }
+}
+
+/// The part of the table for files. What is not there is 404 where a file was asked for, and 422 where it is in the way of
+/// something else.
+fn file_status(doing: &Doing, error: &Error) -> u16 {
+    match error.file_errno() {
+        Some(Errno::NOENT) => match doing {
+            Doing::Reading | Doing::Opening | Doing::Listing | Doing::Deleting => 404,
+            Doing::Finding => 500,
+            _ => 422,
+        },
+        Some(Errno::NOSPC | Errno::DQUOT) => 507,
+        Some(Errno::MFILE | Errno::NFILE) => 503,
+        Some(Errno::IO | Errno::NOMEM) => 500,
+        Some(_) => 422,
+        None => core_status(error),
     }
 }
 
@@ -144,8 +262,12 @@ fn core_status(error: &Error) -> u16 {
         | Error::InvalidPort { .. }
         | Error::InvalidUpgrade { .. }
         | Error::InvalidLimit { .. }
-        | Error::InvalidSignal { .. } => 400,
+        | Error::InvalidSignal { .. }
+        | Error::InvalidPermissions { .. }
+        | Error::NotFolder => 400,
         Error::NotRunning { .. } | Error::Signal { .. } => 404,
+        Error::FileExists { .. } => 409,
+        Error::PreconditionFailed => 412,
         Error::StdinNotOpened | Error::StdinClosed | Error::NoKeeper | Error::UpgradeUnderWay => 409,
         Error::FolderMissing { .. }
         | Error::ContainsNul { .. }
@@ -153,7 +275,11 @@ fn core_status(error: &Error) -> u16 {
         | Error::LimitUnavailable { .. }
         | Error::TimedOut { .. }
         | Error::PortsTimedOut { .. }
-        | Error::PortsNeverOpened { .. } => 422,
+        | Error::PortsNeverOpened { .. }
+        | Error::File { .. }
+        | Error::NotRegular { .. }
+        | Error::CopyRefused { .. }
+        | Error::TooMuch { .. } => 422,
         Error::StdinFailed { .. } | Error::LogUnreadable { .. } => 500,
         Error::TooManyProcesses { .. }
         | Error::Descriptors
@@ -175,7 +301,7 @@ pub(crate) fn raw_answer(status: u16) -> Vec<u8> {
         _ => ("Bad Request", "malformed request"),
     };
     let status = if reason == "Bad Request" { 400 } else { status };
-    let body = json::to_vec(&ErrorResponse { error: text.to_owned() });
+    let body = json::to_vec(&ErrorResponse { error: text.to_owned(), code: None });
     let retry = if status == 503 { "Retry-After: 1\r\n" } else { "" };
     let head = format!(
         "HTTP/1.1 {status} {reason}\r\nContent-Type: application/json; charset=utf-8\r\n\

@@ -9,9 +9,11 @@ use tide::Request;
 use tide::http::headers::HeaderName;
 
 use super::context::{BodyRoom, Change, Client, Context};
+use super::file_target::FileTarget;
 use super::negotiate;
 use super::refusal::Refusal;
 use super::target::{Target, decode};
+use crate::filesystem::Place;
 
 /// Bytes read by one call.
 const READ_BYTES: usize = 64 * 1024;
@@ -26,6 +28,16 @@ pub(crate) fn target(request: &Request<Context>) -> &Target {
 pub(crate) fn identifier(request: &Request<Context>) -> (String, bool) {
     let raw = target(request).segment(1);
     (decode(raw), raw.contains('%'))
+}
+
+/// The file that the path means, by the rules for paths.
+pub(crate) fn place(request: &Request<Context>) -> Result<Place, Refusal> {
+    Ok(request.state().sandbox.files.place(&file_path(request))?)
+}
+
+/// The bytes of the path.
+pub(crate) fn file_path(request: &Request<Context>) -> Vec<u8> {
+    FileTarget::parse(target(request).path()).map(|target| target.path).unwrap_or_default()
 }
 
 /// A header's value; the last one if it was given several times.

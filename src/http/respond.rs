@@ -60,6 +60,12 @@ pub(crate) fn refusal(refusal: &Refusal) -> Response {
     if status >= 500 {
         tracing::warn!(?refusal, "a request failed");
     }
+    if let Refusal::Range { size, .. } = refusal {
+        let mut response =
+            whole(status, "text/plain; charset=utf-8", format!("{}\n", refusal.text()).into_bytes());
+        response.insert_header("content-range", format!("bytes */{size}"));
+        return response;
+    }
     let mut response = whole(status, JSON, refusal.body());
     match status {
         // The rest of the body is not read, so the connection cannot go on.

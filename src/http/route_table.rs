@@ -11,6 +11,9 @@ use super::context::Context;
 use super::refusal::Refusal;
 use super::respond;
 
+/// The segment of a pattern that stands for the path of a file.
+const FILE: &str = ":file";
+
 /// The routes of the application.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct RouteTable {
@@ -58,7 +61,8 @@ impl RouteTable {
     /// What to answer to a request that no route took.
     pub(crate) fn fallback(&self, method: Method, path: &str, query: Option<&str>) -> Fallback {
         let other = path.strip_suffix('/').map_or_else(|| format!("{path}/"), str::to_owned);
-        if other.is_empty() || !self.has(method, &other) {
+        // Of all routes that take the path of a file, this one is nothing without its slash.
+        if other.is_empty() || other == "/filesystem/" || !self.has(method, &other) {
             return Fallback::NotFound;
         }
         Fallback::Redirect(query.map_or_else(|| other.clone(), |query| format!("{other}?{query}")))
@@ -68,10 +72,12 @@ impl RouteTable {
         let segments: Vec<&str> = path.split('/').collect();
         let fits = |pattern: &[&str]| {
             pattern.len() == segments.len()
-                && pattern
-                    .iter()
-                    .zip(&segments)
-                    .all(|(p, s)| if p.starts_with(':') { !s.is_empty() } else { p == s })
+                && pattern.iter().zip(&segments).all(|(p, s)| match *p {
+                    // The path of a file may be nothing.
+                    FILE => true,
+                    p if p.starts_with(':') => !s.is_empty(),
+                    p => p == *s,
+                })
         };
         self.routes.iter().any(|(m, pattern)| *m == method && fits(pattern))
     }

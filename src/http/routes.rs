@@ -1,6 +1,12 @@
 //! Endpoints, one file a resource: read the request, call the core, shape the answer.
 
 pub(crate) mod docs;
+pub(crate) mod file_deeds;
+mod file_download;
+mod file_listing;
+pub(crate) mod file_read;
+pub(crate) mod file_remove;
+pub(crate) mod file_write;
 pub(crate) mod process;
 pub(crate) mod process_end;
 pub(crate) mod process_logs;
@@ -8,4 +14,5 @@ pub(crate) mod process_start;
 pub(crate) mod process_stats;
 pub(crate) mod process_stdin;
 pub(crate) mod system;
+pub(crate) mod tree;
 pub(crate) mod upgrade;

@@ -5,6 +5,8 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::file_target::FileTarget;
+
 /// A request target in origin form, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
@@ -63,6 +65,10 @@ impl Target {
     /// The URL for the router: the same segments, with what it would rewrite escaped once more, and what means a plain
     /// letter unescaped, so that `/%68ealth` is `/health`.
     pub(crate) fn routing_url(&self) -> String {
+        // What the path of a file means is not the router's to know.
+        if let Some(FileTarget { route, .. }) = FileTarget::parse(self.path()) {
+            return format!("http://boxd{route}/-");
+        }
         let mut url = String::with_capacity(self.text.len() + 16);
         url.push_str("http://boxd");
         for segment in self.path().split('/').skip(1) {

@@ -17,6 +17,9 @@ pub(crate) struct ErrorResponse {
     /// Why, for people.
     #[schema(examples("process not found"))]
     pub(crate) error: String,
+    /// What it is, for programs, where a program needs to tell it from the rest: `FILE_ALREADY_EXISTS`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<&'static str>,
 }
 
 /// What this server is.

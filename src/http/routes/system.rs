@@ -1,6 +1,6 @@
 //! The daemon itself: a greeting and its health.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use tide::{Request, Response};
 
@@ -10,6 +10,7 @@ use crate::http::refusal::Refusal;
 use crate::http::{respond, view};
 use crate::upgrade::UpgradeStatus;
 use crate::wire::capabilities::CapabilitiesResponse;
+use crate::wire::rfc3339;
 use crate::wire::system::{HealthResponse, UpgradeState, WelcomeResponse};
 
 /// Says what this server is.
@@ -43,7 +44,7 @@ pub(crate) async fn health(request: Request<Context>) -> Result<Response, Refusa
         uptime: in_words(uptime),
         uptime_seconds: uptime.as_secs_f64(),
         upgrade_count: request.state().upgrader.count,
-        started_at: rfc3339(started_ms),
+        started_at: rfc3339::from_ms(started_ms),
         last_upgrade: last_upgrade(request.state().upgrader.status()),
         degraded,
     };
@@ -55,7 +56,7 @@ fn last_upgrade(status: UpgradeStatus) -> UpgradeState {
         status: status.status.name(),
         step: status.step.name(),
         version: status.version,
-        last_attempt: status.last_attempt_ms.map(rfc3339),
+        last_attempt: status.last_attempt_ms.map(rfc3339::from_ms),
         error: status.error,
         download_url: status.download_url,
         binary_path: status.binary_path.map(|path| path.to_string_lossy().into_owned()),
@@ -92,26 +93,13 @@ fn in_words(uptime: Duration) -> String {
     }
 }
 
-/// A time in UTC, to the second.
-fn rfc3339(ms: u64) -> String {
-    // `Mon, 23 Nov 2026 21:32:51 GMT` has all the parts, in another order.
-    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(ms));
-    let parts: Vec<&str> = date.split(' ').collect();
-    let [_, day, month, year, time, _] = parts[..] else { return date };
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let month = MONTHS.iter().position(|name| *name == month).map_or(0, |i| i + 1);
-    format!("{year}-{month:02}-{day}T{time}Z")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn times_are_written_for_people_and_machines() {
+    fn durations_are_written_for_people() {
         let words = |s| in_words(Duration::from_secs(s));
         assert_eq!((words(0), words(90), words(3723)), ("0s".into(), "1m30s".into(), "1h2m3s".into()));
-        assert_eq!(rfc3339(1_795_469_571_000), "2026-11-23T21:32:51Z");
     }
 }

@@ -1,0 +1,38 @@
+//! Files: reading, writing, finding and watching them.
+//!
+//! Nothing here knows HTTP, and nothing is async: each call is made where waiting for a disk is allowed (`Files::run`), as the
+//! workload user when there is one. What is long (a listing, a search, a download) is a source that gives piece after piece when
+//! asked, so a client that takes its time holds no thread.
+//!
+//! ```text
+//! Place (what a client means) ─> Root (what may be seen) ─> the kernel
+//! Upload: begin ─ write … ─ commit     Listing, Tree: open ─ entry …
+//! ```
+//! **Invariants:** no path is opened but through `Root`; a reader sees the old file or the new one; nothing waits for a FIFO or a
+//! device.
+
+mod change;
+mod condition;
+mod copy;
+mod files;
+mod folder;
+mod info;
+mod listing;
+mod path;
+mod root;
+mod staging;
+mod transfer;
+mod tree;
+mod upload;
+
+pub(crate) use change::{Change, change, parse_mode};
+pub(crate) use condition::{Condition, Tags};
+pub(crate) use copy::copy;
+pub(crate) use files::Files;
+pub(crate) use folder::{FOLDER_MODE, Removal, Removed, link, make_folders, move_to};
+pub(crate) use info::Info;
+pub(crate) use listing::Listing;
+pub(crate) use path::{Place, collapse, path};
+pub(crate) use root::{Root, open_file};
+pub(crate) use tree::{Tree, TreeFile, TreeLimits, TreeOptions, names as names_of};
+pub(crate) use upload::{Method, Upload, WriteOptions, Written};

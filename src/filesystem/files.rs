@@ -1,0 +1,127 @@
+//! `Files`: the handle to the files of this sandbox. Cheap to clone.
+//!
+//! All that is done to files is a plain call that may wait for a disk, so it runs where waiting is allowed: `Files::run` takes it
+//! there, and makes it the workload user's when there is one.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::io::Errno;
+
+use super::path::{self, Place};
+use super::root::{Entry, Root};
+use crate::error::{Error, Result};
+use crate::sys::credentials::{Assumed, Ids};
+use crate::user::Accounts;
+
+/// Writers that go on at one time without looking at each other; two files may share a turn.
+const TURNS: usize = 64;
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) struct Files {
+    shared: Arc<Shared>,
+}
+
+/// What all handles share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// What of the host is seen.
+    pub(crate) root: Root,
+    /// Where relative paths begin.
+    pub(crate) working_dir: PathBuf,
+    /// What `~` stands for.
+    pub(crate) home: Option<PathBuf>,
+    /// Whose the operations are; `None` is the daemon's own user.
+    pub(crate) user: Option<Ids>,
+    /// The names of owners and groups.
+    pub(crate) accounts: Accounts,
+    /// What a new file is not permitted, whatever is asked for.
+    pub(crate) umask: u32,
+    turns: [Mutex<()>; TURNS],
+}
+
+impl Files {
+    /// A handle.
+    pub(crate) fn new(root: Root, working_dir: &Path, home: Option<PathBuf>, user: Option<Ids>) -> Self {
+        let working_dir = path::clean(&[b"/", working_dir.as_os_str().as_bytes()].concat());
+        let shared = Shared {
+            root,
+            working_dir,
+            home,
+            user,
+            accounts: Accounts::default(),
+            umask: umask(),
+            turns: std::array::from_fn(|_| Mutex::new(())),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// What a path means; `~` is the home folder, textually, as the known server has it.
+    ///
+    /// # Errors
+    /// `HomeUnknown`.
+    pub(crate) fn place(&self, given: &[u8]) -> Result<Place> {
+        let expanded = match given.strip_prefix(b"~") {
+            Some(rest) => {
+                let home = self.shared.home.as_ref().ok_or(Error::HomeUnknown)?;
+                [home.as_os_str().as_bytes(), rest].concat()
+            }
+            None if given.is_empty() => b".".to_vec(),
+            None => given.to_vec(),
+        };
+        Ok(Place::new(&path::collapse(&expanded), &self.shared.working_dir))
+    }
+
+    /// The same without `~`: for routes that do not know it.
+    pub(crate) fn plain_place(&self, given: &[u8]) -> Place {
+        Place::new(given, &self.shared.working_dir)
+    }
+
+    /// Does something where waiting is allowed, as the workload user.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        deed: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let this = self.clone();
+        blocking::unblock(move || this.act(|| deed(&this))).await
+    }
+
+    /// Does something here, as the workload user.
+    pub(crate) fn act<T>(&self, deed: impl FnOnce() -> Result<T>) -> Result<T> {
+        let assumed = self.shared.user.as_ref().map(Assumed::new).transpose();
+        let _assumed = assumed.map_err(|source| Error::File {
+            action: "act as the workload user in",
+            path: "/".into(),
+            source,
+        })?;
+        deed()
+    }
+
+    /// The turn of an entry: who holds it is the only one of us who changes it.
+    pub(super) fn turn(&self, entry: &Entry) -> Result<MutexGuard<'_, ()>, Errno> {
+        let folder = rustix::fs::fstat(&entry.folder)?;
+        let mut hasher = DefaultHasher::new();
+        (folder.st_dev, folder.st_ino, &entry.name).hash(&mut hasher);
+        let turn = usize::try_from(hasher.finish() % TURNS as u64).unwrap_or(0);
+        Ok(self.shared.turns[turn].lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The daemon's own, which it never changes.
+fn umask() -> u32 {
+    // Asking sets it: not while other threads make files. `/proc` says it to everybody.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    line.and_then(|digits| u32::from_str_radix(digits.trim(), 8).ok()).unwrap_or(0o022)
+}
+
+impl std::ops::Deref for Files {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}

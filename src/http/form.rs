@@ -1,0 +1,171 @@
+//! `multipart/form-data` as it comes: the file of a form goes where it belongs while it is read, whatever the order of the fields.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+
+use async_io::Timer;
+use bytes::Bytes;
+use event_listener::EventListener;
+use futures_lite::{AsyncRead, Stream};
+use multer::{Constraints, Field, Multipart, SizeLimit};
+use tide::Request;
+
+use super::context::Context;
+use super::refusal::Refusal;
+use super::request;
+
+/// Bytes read at one time.
+const READ_BYTES: usize = 64 * 1024;
+
+/// The largest value of a field that is no file.
+const TEXT_BYTES_MAX: usize = 4096;
+
+/// What comes beside a file: boundaries, heads of fields and fields that nobody wants.
+pub(crate) const OVERHEAD_BYTES_MAX: u64 = 1 << 20;
+
+/// A form whose fields come one after the other.
+pub(crate) struct Form {
+    fields: Multipart<'static>,
+    max: u64,
+}
+
+impl Form {
+    /// The body of a request, `max` bytes of it at most.
+    pub(crate) fn new(request: &mut Request<Context>, max: u64) -> Result<Self, Refusal> {
+        let content_type = request::header(request, "content-type").unwrap_or_default().to_owned();
+        let boundary = multer::parse_boundary(&content_type).map_err(|_| {
+            let why = if content_type.to_ascii_lowercase().starts_with("multipart/form-data") {
+                "no multipart boundary param in Content-Type"
+            } else {
+                "request Content-Type isn't multipart/form-data"
+            };
+            Refusal::BadRequest(format!("error reading multipart data: {why}"))
+        })?;
+        let body = BodyStream::new(request, max)?;
+        let constraints = Constraints::new().size_limit(SizeLimit::new().whole_stream(max));
+        Ok(Self { fields: Multipart::with_constraints(body, boundary, constraints), max })
+    }
+
+    /// The next field; `None` at the end of the form.
+    pub(crate) async fn next(&mut self) -> Result<Option<Field<'static>>, Refusal> {
+        self.fields.next_field().await.map_err(|error| refused(error, self.max))
+    }
+
+    /// More bytes of a field; `None` at its end.
+    pub(crate) async fn chunk(&self, field: &mut Field<'static>) -> Result<Option<Bytes>, Refusal> {
+        field.chunk().await.map_err(|error| refused(error, self.max))
+    }
+
+    /// The whole value of a field that is no file.
+    pub(crate) async fn text(&self, mut field: Field<'static>) -> Result<String, Refusal> {
+        let mut text = Vec::new();
+        while let Some(chunk) = self.chunk(&mut field).await? {
+            text.extend_from_slice(&chunk);
+            if text.len() > TEXT_BYTES_MAX {
+                return Err(Refusal::BadRequest(format!(
+                    "a form field is longer than {TEXT_BYTES_MAX} bytes"
+                )));
+            }
+        }
+        Ok(String::from_utf8_lossy(&text).trim().to_owned())
+    }
+}
+
+/// Why a form could not be read, in the words that clients know.
+fn refused(error: multer::Error, max: u64) -> Refusal {
+    match error {
+        multer::Error::StreamSizeExceeded { .. } | multer::Error::FieldSizeExceeded { .. } => {
+            Refusal::BodyTooLarge(max)
+        }
+        multer::Error::StreamReadFailed(source) => match source.downcast::<Stopped>() {
+            Ok(stopped) => stopped.0,
+            Err(source) => Refusal::BodyCut(std::io::Error::other(source)),
+        },
+        multer::Error::IncompleteStream => {
+            Refusal::BadRequest("error reading multipart part: multipart: NextPart: EOF".to_owned())
+        }
+        multer::Error::IncompleteFieldData { .. } | multer::Error::IncompleteHeaders => {
+            Refusal::BadRequest("error reading multipart part: unexpected EOF".to_owned())
+        }
+        error => Refusal::BadRequest(format!("error reading multipart part: {error}")),
+    }
+}
+
+/// A refusal on its way through the form's reader.
+#[derive(Debug, thiserror::Error)]
+#[error("the body stopped")]
+struct Stopped(Refusal);
+
+type Item = Result<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+
+/// The body of a request as it comes, for as long as somebody who sends may take.
+pub(crate) struct BodyStream {
+    reader: Pin<Box<dyn AsyncRead + Send + Sync>>,
+    timer: Timer,
+    timeout: std::time::Duration,
+    shutdown: Pin<Box<EventListener>>,
+    left: u64,
+    max: u64,
+}
+
+impl BodyStream {
+    /// The body of a request, `max` bytes at most; one that says that it is larger is not read.
+    pub(crate) fn new(request: &mut Request<Context>, max: u64) -> Result<Self, Refusal> {
+        let announced =
+            request::header(request, "content-length").and_then(|value| value.parse::<u64>().ok());
+        if announced.is_some_and(|bytes| bytes > max) {
+            return Err(Refusal::BodyTooLarge(max));
+        }
+        let context = request.state().clone();
+        let timeout = context.limits.body_timeout;
+        Ok(Self {
+            reader: Box::pin(request.take_body().into_reader()),
+            timer: Timer::after(timeout),
+            timeout,
+            shutdown: Box::pin(context.shutdown.listen()),
+            left: max,
+            max,
+        })
+    }
+
+    /// The next bytes; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        std::future::poll_fn(|cx| self.poll(cx)).await.transpose()
+    }
+
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Option<Result<Bytes, Refusal>>> {
+        let mut space = vec![0; READ_BYTES];
+        match self.reader.as_mut().poll_read(cx, &mut space) {
+            Poll::Ready(Ok(0)) => Poll::Ready(None),
+            Poll::Ready(Ok(read)) => {
+                self.timer.set_after(self.timeout);
+                space.truncate(read);
+                match self.left.checked_sub(read as u64) {
+                    Some(left) => self.left = left,
+                    None => return Poll::Ready(Some(Err(Refusal::BodyTooLarge(self.max)))),
+                }
+                Poll::Ready(Some(Ok(space.into())))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Some(Err(Refusal::BodyCut(error)))),
+            Poll::Pending => {
+                if self.shutdown.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Some(Err(Refusal::BodyAtShutdown)));
+                }
+                if Pin::new(&mut self.timer).poll(cx).is_ready() {
+                    return Poll::Ready(Some(Err(Refusal::BodySlow)));
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Stream for BodyStream {
+    type Item = Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Item>> {
+        let this = self.get_mut();
+        this.poll(cx).map(|item| item.map(|bytes| bytes.map_err(|refusal| Stopped(refusal).into())))
+    }
+}

@@ -1,0 +1,158 @@
+//! Reading: what a path is, a file as JSON or as it is, a folder's list.
+
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+use tide::{Request, Response};
+
+use super::file_download;
+use super::file_listing::ListingBody;
+use crate::error::{Error, Result};
+use crate::filesystem::{Files, Info, Place, open_file};
+use crate::http::context::Context;
+use crate::http::file_text::FileText;
+use crate::http::refusal::{Doing, Refusal};
+use crate::http::{file_view, produced, request, respond};
+
+/// What was found at a path.
+enum Found {
+    Folder,
+    File(std::fs::File, Info),
+}
+
+/// Reads a file, or lists a folder.
+///
+/// Which form a file has: JSON with its text, or, with `?download=true` or an `Accept` that names `application/octet-stream` or
+/// anything but JSON, its bytes as they are, whole or in ranges.
+#[utoipa::path(get, path = "/filesystem/{path}", operation_id = "readFile", tag = "filesystem",
+    params(
+        ("path" = String, Path, description = "Absolute when a slash of the path is written `%2F` or it begins with a second slash; else below the working folder. `~` is the home folder. Bytes that are no text are percent-encoded."),
+        ("download" = Option<bool>, Query, description = "`true`: the bytes as they are."),
+        ("Range" = Option<String>, Header, description = "Of a download: `bytes=0-99`, several are answered as `multipart/byteranges`."),
+        ("If-None-Match" = Option<String>, Header, description = "304 when the file is still the one with this `ETag`."),
+    ),
+    responses(
+        (status = 200, description = "The file, or what is in the folder. `ETag` names the version of a file.", content((crate::wire::file::FileResponse = "application/json"), (Vec<u8> = "application/octet-stream"), (crate::wire::file::DirectoryResponse = "application/json"))),
+        (status = 206, description = "The ranges that were asked for.", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 304, description = "The client has it."),
+        (status = 404, description = "There is nothing.", body = crate::wire::system::ErrorResponse),
+        (status = 412, description = "`If-Match` or `If-Unmodified-Since` does not hold."),
+        (status = 416, description = "The file has none of the bytes that were asked for.", body = String, content_type = "text/plain"),
+        (status = 422, description = "It cannot be read: no permission, a name that is too long, a FIFO or a device.", body = crate::wire::system::ErrorResponse),
+        (status = 500, description = "The disk failed.", body = crate::wire::system::ErrorResponse),
+))]
+pub(crate) async fn get(request: Request<Context>) -> Result<Response, Refusal> {
+    let files = request.state().sandbox.files.clone();
+    let place = request::place(&request)?;
+    let is_download = wants_download(&request);
+    let found = {
+        let place = place.clone();
+        files.run(move |files| find(files, &place)).await
+    };
+    let doing = if is_download { Doing::Opening } else { Doing::Reading };
+    match found {
+        Ok(Found::Folder) => list(&files, place).await,
+        Ok(Found::File(file, info)) if is_download => {
+            Ok(file_download::answer(&request, &place, file, &info))
+        }
+        Ok(Found::File(file, info)) => json(&request, &files, place, file, info).await,
+        Err(error @ Error::File { action: "stat", .. }) => Err(Refusal::File(Doing::Reading, error)),
+        Err(error) => Err(Refusal::File(doing, error)),
+    }
+}
+
+/// Says whether there is something, what it is and how large.
+#[utoipa::path(head, path = "/filesystem/{path}", operation_id = "statFile", tag = "filesystem",
+    params(("path" = String, Path, description = "As for reading.")),
+    responses(
+        (status = 200, description = "Always, as clients of this API expect: there is something when `X-File-Type` (`file` or `directory`) is there, with `X-File-Mode`, `Last-Modified` and, of a file, `Content-Length` and `ETag`."),
+))]
+pub(crate) async fn head(request: Request<Context>) -> Result<Response, Refusal> {
+    let mut response = respond::empty(200);
+    let Ok(place) = request::place(&request) else { return Ok(response) };
+    let files = &request.state().sandbox.files;
+    let stat = files.run(move |files| {
+        let stat = files
+            .root
+            .stat(&place.absolute, true)
+            .map_err(|errno| Error::file("stat", place.absolute, errno))?;
+        Ok(Info::new(&stat))
+    });
+    let Ok(info) = stat.await else { return Ok(response) };
+    response.insert_header("x-file-type", if info.is_folder() { "directory" } else { "file" });
+    response.insert_header("x-file-mode", format!("{:o}", info.mode));
+    response.insert_header("last-modified", httpdate::fmt_http_date(file_view::last_modified(&info)));
+    if info.is_file() {
+        response.insert_header("etag", info.etag());
+    }
+    if !info.is_folder() {
+        response.insert_header("content-length", info.size.to_string());
+    }
+    Ok(response)
+}
+
+fn wants_download(request: &Request<Context>) -> bool {
+    if request::target(request).parameter("download").as_deref() == Some("true") {
+        return true;
+    }
+    let accept = request::header_list(request, "accept");
+    accept.contains("application/octet-stream")
+        || !(accept.is_empty() || accept.contains("application/json") || accept.contains("*/*"))
+}
+
+/// Opens what is to be read. Nothing is waited for: what is neither a file nor a folder is refused.
+fn find(files: &Files, place: &Place) -> Result<Found> {
+    let failed = |action, errno| Error::file(action, &place.absolute, errno);
+    let stat = files.root.stat(&place.absolute, true).map_err(|errno| failed("stat", errno))?;
+    let info = Info::new(&stat);
+    if info.is_folder() {
+        return Ok(Found::Folder);
+    }
+    let refused = |info: Info| Error::NotRegular { path: place.absolute.clone(), kind: info.kind_name() };
+    if !info.is_file() {
+        return Err(refused(info));
+    }
+    let (file, stat) = open_file(&files.root, &place.absolute).map_err(|errno| match errno {
+        // It has gone since.
+        Errno::NOENT => failed("stat", errno),
+        errno => failed("open", errno),
+    })?;
+    let info = Info::new(&stat);
+    if info.is_file() { Ok(Found::File(file, info)) } else { Err(refused(info)) }
+}
+
+async fn list(files: &Files, place: Place) -> Result<Response, Refusal> {
+    produced::respond(files, respond::JSON, Doing::Listing, move |files| {
+        ListingBody::open(files, shown(place))
+    })
+    .await
+}
+
+/// The working folder is shown by its path, everything else as it was asked for.
+pub(super) fn shown(mut place: Place) -> Place {
+    if place.given.as_os_str() == "." {
+        place.given = PathBuf::from(&place.absolute);
+    }
+    place
+}
+
+async fn json(
+    request: &Request<Context>,
+    files: &Files,
+    place: Place,
+    file: std::fs::File,
+    info: Info,
+) -> Result<Response, Refusal> {
+    let etag = info.etag();
+    if let Some(response) = file_download::not_modified(request, &info) {
+        return Ok(response);
+    }
+    let names = files.accounts.now();
+    let open = move |_: &Files| {
+        let head = file_view::file(&place.given, place.name(), &info, &names);
+        Ok(FileText::new(&head, file, place.absolute, info.size))
+    };
+    let mut response = produced::respond(files, respond::JSON, Doing::Reading, open).await?;
+    response.insert_header("etag", etag);
+    Ok(response)
+}
