@@ -84,7 +84,7 @@ pub fn parse(
 
 /// The known server's spelling made ours: flags without a subcommand, and long flags with one dash.
 fn known_spelling(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    const LONG: [&str; 3] = ["port", "disable-telemetry", "listen"];
+    const LONG: [&str; 4] = ["port", "disable-telemetry", "listen", "user"];
     let mut args: Vec<OsString> = args.into_iter().collect();
     let first = args.get(1).and_then(|a| a.to_str()).unwrap_or("-p");
     let is_flag_of_ours = matches!(first, "-h" | "--help" | "-V" | "--version");

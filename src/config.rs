@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::user::Identity;
+
 /// An address to listen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listen {
@@ -160,6 +162,8 @@ pub struct Config {
     pub streams: Streams,
     /// What is kept.
     pub retention: Retention,
+    /// Whose commands and file operations are; `None` is the daemon's own user.
+    pub user: Option<Identity>,
     /// The folder that the file API sees; `None` is all that the host has.
     pub root: Option<PathBuf>,
     /// Where relative paths of the file API begin; `None` is the daemon's own folder, or the root's.

@@ -81,6 +81,9 @@ impl Sandbox {
         };
         let age = config.retention.finished_age;
         let logs = LogDir::open(&config.log_dir, ids.boot(), limits, age, custody.clone())?;
+        if config.user.is_some() {
+            open_to_others(logs.path());
+        }
         let pump = Pump::start(config.pump_threads, Box::new(runtime.clone()))?;
         let table = ProcessTable::new(
             Memory {
@@ -97,6 +100,7 @@ impl Sandbox {
             pump,
             logs,
             shell,
+            user: config.user.clone(),
             runtime: runtime.clone(),
             signalling: Underway::default(),
             gate: Gate::default(),
@@ -120,7 +124,9 @@ impl Sandbox {
         // Detached, as the next: they run as long as the daemon.
         runtime.spawn(supervisor.logs.clone().try_while_refused()).detach();
         runtime.spawn(supervisor.clone().expire_finished()).detach();
-        let (home, working_dir) = (user::home(std::env::var_os("HOME")), std::env::current_dir()?);
+        let own_home = || user::home(std::env::var_os("HOME"));
+        let home = config.user.as_ref().map_or_else(own_home, |user| Some(user.home.clone()));
+        let working_dir = std::env::current_dir()?;
         Ok(Self {
             supervisor,
             files: open_files(config, home.clone(), &working_dir)?,
@@ -264,6 +270,19 @@ impl Sandbox {
     }
 }
 
+/// Lets others go through the log folder, to the file of a command that is too long for its line; they see no names, and the logs
+/// are the daemon's alone. A folder that is somebody else's is left as it is.
+fn open_to_others(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let opened = std::fs::metadata(folder).and_then(|metadata| {
+        let mode = metadata.permissions().mode() | 0o011;
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode))
+    });
+    if let Err(error) = opened {
+        tracing::warn!(%error, "commands longer than 128 KiB cannot be read by the workload user");
+    }
+}
+
 fn open_files(config: &Config, home: Option<PathBuf>, here: &Path) -> io::Result<Files> {
     let (root, here) = match &config.root {
         None => (Root::whole(), here),
@@ -271,7 +290,7 @@ fn open_files(config: &Config, home: Option<PathBuf>, here: &Path) -> io::Result
         Some(folder) => (Root::confined(folder).map_err(|errno| confining(folder, errno))?, Path::new("/")),
     };
     let working_dir = config.working_dir.as_deref().unwrap_or(here);
-    Ok(Files::new(root, working_dir, home, None))
+    Ok(Files::new(root, working_dir, home, config.user.as_ref().map(|user| user.ids.clone())))
 }
 
 fn confining(folder: &Path, errno: rustix::io::Errno) -> io::Error {

@@ -4,6 +4,7 @@
 //! image that has the binary alone has none.
 
 mod accounts;
+mod identity;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -11,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use accounts::{Accounts, Names};
+pub use identity::Identity;
 
 /// The users of a Unix system.
 const PASSWD: &str = "/etc/passwd";

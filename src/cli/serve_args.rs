@@ -15,7 +15,7 @@ use crate::config::{
     Access, Bounds, Config, Listen, LogFormat, Processes, RequestLimits, Retention, Secret, StreamDialect,
     Streams,
 };
-use crate::user;
+use crate::user::{self, Identity};
 
 /// Share of the host's memory that logs may take on disk, when nothing is set: what the known server does.
 const LOG_PERCENT: u64 = 10;
@@ -97,6 +97,11 @@ pub(super) struct ServeArgs {
     /// [default: 4194304]
     #[arg(long, env = "BOXD_MAX_LOGS_RESPONSE_BYTES", value_name = "N", help_heading = "Logs")]
     max_logs_response_bytes: Option<u64>,
+
+    /// User that commands and file operations are of, like Docker's USER: NAME or NUMBER, perhaps with :GROUP; not root
+    /// [env: BL_SANDBOX_USER with BL_SANDBOX_USER_ENABLED too]
+    #[arg(long, env = "BOXD_USER", value_name = "SPEC", help_heading = "Processes")]
+    user: Option<String>,
 
     /// Folder that the file API sees; nothing beyond it can be reached by links or `..` (Linux 5.6)
     #[arg(long, env = "BOXD_ROOT", value_name = "DIR", help_heading = "Files")]
@@ -264,6 +269,7 @@ impl ServeArgs {
             bounds,
             streams,
             retention,
+            user: workload_user(self.user, &known)?,
             root: self.root,
             working_dir: self.working_dir.or_else(|| known.path("WORKDIR")),
             log_dir: self
@@ -342,6 +348,12 @@ impl Known<'_> {
             matches!(v.to_string_lossy().as_ref(), "1" | "t" | "T" | "true" | "TRUE" | "True")
         })
     }
+}
+
+fn workload_user(flag: Option<String>, known: &Known<'_>) -> Result<Option<Identity>, String> {
+    let known_spec = || known.text("BL_SANDBOX_USER").filter(|_| known.is_on("BL_SANDBOX_USER_ENABLED"));
+    let spec = flag.or_else(|| known_spec().map(|spec| spec.to_string_lossy().into_owned()));
+    spec.map(|spec| Identity::find(&spec)).transpose()
 }
 
 fn or<T>(flag: Option<T>, known: Option<T>, default: T) -> T {

@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::id::ProcessId;
+use crate::sys::credentials::Ids;
 
 /// `MAX_ARG_STRLEN` of Linux; the NUL at the end counts.
 const ARGUMENT_BYTES_MAX: usize = 128 * 1024;
@@ -25,10 +26,15 @@ pub(crate) fn path(dir: &Path, id: ProcessId) -> PathBuf {
 }
 
 /// Writes the command to its file, unless it stands there already, and gives the argument for the shell.
-pub(crate) fn put_away(path: &Path, command: &str) -> io::Result<String> {
+/// `reader` is who has to read it, when that is not the daemon's own user.
+pub(crate) fn put_away(path: &Path, command: &str, reader: Option<&Ids>) -> io::Result<String> {
     match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(mut file) => {
             let written = file.write_all(command.as_bytes()).and_then(|()| file.write_all(b"\n"));
+            let written = written.and_then(|()| match reader {
+                Some(ids) => std::os::unix::fs::fchown(&file, Some(ids.uid), Some(ids.gid)),
+                None => Ok(()),
+            });
             if let Err(error) = written {
                 fs::remove_file(path).ok();
                 return Err(error);

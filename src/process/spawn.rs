@@ -27,6 +27,7 @@ use crate::sys::oom;
 use crate::sys::pidfd::{self, PidFd};
 use crate::sys::pipe;
 use crate::sys::usage;
+use crate::user::Identity;
 
 /// The variable that marks a command and its descendants with boxd's own id of the process.
 pub(crate) const MARK: &str = "BOXD_PROCESS";
@@ -64,7 +65,7 @@ impl Shell {
 /// A command that has just been started.
 #[derive(Debug)]
 pub(crate) struct Spawned {
-    /// `None` for one that was born into a control group.
+    /// `None` for one that was born into a control group, or as somebody else.
     pub(crate) child: Option<async_process::Child>,
     pub(crate) pidfd: Arc<PidFd>,
     /// boxd's ends of the pipes.
@@ -86,21 +87,20 @@ pub(crate) struct Place<'a> {
     pub(crate) custody: &'a Custody,
     /// The control groups to be born into.
     pub(crate) group: Option<&'a ControlGroup>,
+    /// Whose it is; `None` is the daemon's own user.
+    pub(crate) user: Option<&'a Identity>,
 }
 
 /// Starts the command of `spec` in a process group of its own.
 ///
 /// Blocks until the shell is executed, which a hung file system can delay: call it where waiting is allowed.
 pub(crate) fn spawn(spec: &ProcessSpec, place: &Place<'_>) -> Result<Spawned> {
-    let Place { id, run, shell, log_dir, custody, group } = *place;
+    let Place { id, run, shell, log_dir, custody, group, user } = *place;
     check_nul(spec)?;
     let argument = if long_command::is_long(&spec.command) {
         let path = long_command::path(log_dir, id);
-        long_command::put_away(&path, &spec.command).map_err(|source| Error::Spawn {
-            action: "cannot write the command to",
-            path,
-            source,
-        })?
+        long_command::put_away(&path, &spec.command, user.map(|user| &user.ids))
+            .map_err(|source| Error::Spawn { action: "cannot write the command to", path, source })?
     } else {
         spec.command.clone()
     };
@@ -113,12 +113,12 @@ pub(crate) fn spawn(spec: &ProcessSpec, place: &Place<'_>) -> Result<Spawned> {
     } else {
         (None, None)
     };
-    let line = Line { spec, shell, id, argument: &argument };
+    let line = Line { spec, shell, id, argument: &argument, user };
     let ends = Ends { stdin: stdin_end, stdout: stdout_end, stderr: stderr_end };
     let starting = Starting::enter(&stderr)?;
     let birth = match group {
-        Some(group) => Birth::Grouped(line, ends, group),
-        None => Birth::Plain(prepare(&line, ends).map_err(failed)?),
+        _ if user.is_some() || group.is_some() => Birth::Grouped(line, ends, group),
+        _ => Birth::Plain(prepare(&line, ends).map_err(failed)?),
     };
     let turn = custody.is_kept().then(Turn::take);
     // In the keeper's hands before there is a command: it may print and exit, and we be killed, before the next line.
@@ -164,6 +164,7 @@ struct Line<'a> {
     id: ProcessId,
     /// Behind the shell's own arguments.
     argument: &'a str,
+    user: Option<&'a Identity>,
 }
 
 /// The command's ends of its pipes; no stdin is `/dev/null`.
@@ -177,13 +178,13 @@ struct Ends {
 enum Birth<'a> {
     /// The fast way, all prepared.
     Plain(async_process::Command),
-    /// In control groups.
-    Grouped(Line<'a>, Ends, &'a ControlGroup),
+    /// In control groups, or as somebody else.
+    Grouped(Line<'a>, Ends, Option<&'a ControlGroup>),
 }
 
 /// What the fast way needs, made before it is its turn.
 fn prepare(line: &Line<'_>, ends: Ends) -> io::Result<async_process::Command> {
-    let Line { spec, shell, id, argument } = line;
+    let Line { spec, shell, id, argument, .. } = line;
     let mut command = std::process::Command::new(&shell.program);
     command.arg0(&shell.name).args(&shell.args).arg(argument).process_group(0);
     command

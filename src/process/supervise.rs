@@ -32,6 +32,7 @@ use crate::runtime::Runtime;
 use crate::sys::pidfd::{ExitStatus, PidFd};
 use crate::sys::usage::ResourceUsage;
 use crate::underway::Underway;
+use crate::user::Identity;
 
 /// A process that was started.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub(crate) struct Supervisor {
     pub(crate) pump: Arc<Pump>,
     pub(crate) logs: Arc<LogDir>,
     pub(crate) shell: Shell,
+    /// Whose the commands are; `None` is the daemon's own user.
+    pub(crate) user: Option<Identity>,
     pub(crate) runtime: Runtime,
     /// Signals on their way to trees.
     pub(crate) signalling: Underway,
@@ -285,7 +288,15 @@ impl Supervisor {
 
     /// What is needed to start a run.
     fn place<'a>(&'a self, id: ProcessId, run: u32, group: Option<&'a ControlGroup>) -> Place<'a> {
-        Place { id, run, shell: &self.shell, log_dir: self.logs.path(), custody: &self.logs.custody, group }
+        Place {
+            id,
+            run,
+            shell: &self.shell,
+            log_dir: self.logs.path(),
+            custody: &self.logs.custody,
+            group,
+            user: self.user.as_ref(),
+        }
     }
 
     pub(super) fn after_exit(self: &Arc<Self>, process: &Arc<Process>, next: Next, exit: Exit) {

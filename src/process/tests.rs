@@ -49,6 +49,7 @@ impl Engine {
             pump: Pump::start(1, Box::new(runtime.clone())).unwrap(),
             logs,
             shell: Shell::find("sh".into(), vec!["-c".to_owned()], std::env::var_os("PATH")),
+            user: None,
             runtime,
             signalling: crate::underway::Underway::default(),
             gate: Gate::default(),

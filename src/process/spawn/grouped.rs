@@ -1,5 +1,5 @@
-//! Starting a command inside its control groups. But for the groups it is what the fast way makes: the same arguments,
-//! environment, folder, process group, signal mask and signal actions.
+//! Starting a command inside its control groups, or as the workload user. But for those it is what the fast way makes: the same
+//! arguments, environment, folder, process group, signal mask and signal actions.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsString};
@@ -8,14 +8,16 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
+use rustix::fs::{Gid, Uid};
+
 use super::{Ends, Line, MARK, SECRET, failure};
 use crate::error::{Error, Result};
 use crate::process::limits::ControlGroup;
-use crate::sys::birth::{self, Birth, Step};
+use crate::sys::birth::{self, Birth, Entrances, Step};
 use crate::sys::pipe;
 
 /// Starts it and gives its pid.
-pub(super) fn start(line: &Line<'_>, ends: Ends, group: &ControlGroup) -> Result<u32> {
+pub(super) fn start(line: &Line<'_>, ends: Ends, group: Option<&ControlGroup>) -> Result<u32> {
     let Line { spec, shell, .. } = line;
     let failed = |source| failure(spec, shell, source);
     let not_entered = |source| Error::Spawn {
@@ -23,7 +25,11 @@ pub(super) fn start(line: &Line<'_>, ends: Ends, group: &ControlGroup) -> Result
         path: PathBuf::from(&shell.program),
         source,
     };
-    let entrances = group.entrances().map_err(not_entered)?;
+    let entrances = match group {
+        Some(group) => group.entrances().map_err(not_entered)?,
+        None => Entrances::default(),
+    };
+    let user = line.user.map(|user| &user.ids);
     let stdin = match ends.stdin {
         Some(stdin) => stdin,
         None => pipe::no_input().map_err(failed)?,
@@ -36,9 +42,24 @@ pub(super) fn start(line: &Line<'_>, ends: Ends, group: &ControlGroup) -> Result
         folder: &texts.folder,
         stdio: [stdin.as_fd(), ends.stdout.as_fd(), ends.stderr.as_fd()],
         entrances: &entrances,
+        user,
     };
+    if let Some(user) = user {
+        // A command that opens /dev/stdout opens the pipe anew, by the permissions of its user.
+        let (uid, gid) = (Some(Uid::from_raw(user.uid)), Some(Gid::from_raw(user.gid)));
+        for end in &birth.stdio[1..] {
+            rustix::fs::fchown(end, uid, gid).map_err(|errno| failed(errno.into()))?;
+        }
+        if line.spec.stdin {
+            rustix::fs::fchown(birth.stdio[0], uid, gid).map_err(|errno| failed(errno.into()))?;
+        }
+    }
     birth::spawn(&birth).map_err(|(step, source)| match step {
         Step::Clone | Step::Enter => not_entered(source),
+        // Whether the daemon itself could go there says nothing of another user.
+        Step::Folder if source.kind() != io::ErrorKind::NotFound => {
+            Error::Spawn { action: "cannot run in", path: spec.working_dir.clone(), source }
+        }
         Step::Setup | Step::Folder | Step::Execute => failed(source),
     })
 }
@@ -53,8 +74,13 @@ struct Texts {
 
 impl Texts {
     fn new(line: &Line<'_>) -> io::Result<Self> {
-        let Line { spec, shell, id, argument } = line;
+        let Line { spec, shell, id, argument, user } = line;
         let mut env: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+        if let Some(user) = user {
+            env.insert("HOME".into(), user.home.clone().into());
+            env.insert("USER".into(), user.name.clone().into());
+            env.insert("LOGNAME".into(), user.name.clone().into());
+        }
         env.extend(spec.env.iter().map(|(name, value)| (name.into(), value.into())));
         env.insert(MARK.into(), id.to_string().into());
         for name in SECRET {
