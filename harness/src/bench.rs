@@ -9,21 +9,26 @@
 mod age;
 mod ceiling;
 mod clients;
+mod download;
 mod exec;
 mod fanout;
+mod file_writes;
 mod first_byte;
 mod follow;
 mod health;
 mod keeper;
+mod listing;
 mod memory;
 pub(crate) mod relay;
 mod report;
 mod row;
+mod search;
 pub(crate) mod server;
 mod shell;
 mod start;
 mod statistics;
 mod text;
+mod watch;
 mod wire;
 mod write;
 
@@ -41,8 +46,9 @@ use self::{
 /// A figure or a small group: its name, whether it has to start the daemon itself, and how it is measured.
 type Figure = (&'static str, bool, fn(&Bench) -> io::Result<Measured>);
 
-const FIGURES: [Figure; 11] = [
+const FIGURES: [Figure; 17] = [
     ("exec", false, exec::measure),
+    ("exec-user", true, exec::measure_as_user),
     ("clients", false, clients::measure),
     ("first-byte", false, first_byte::measure),
     ("age", false, age::measure),
@@ -53,6 +59,11 @@ const FIGURES: [Figure; 11] = [
     ("memory", true, memory::measure),
     ("start", true, start::measure),
     ("keeper", true, keeper::measure),
+    ("download", false, download::measure),
+    ("file-writes", false, file_writes::measure),
+    ("listing", false, listing::measure),
+    ("search", false, search::measure),
+    ("watch", false, watch::measure),
 ];
 
 /// What is measured.

@@ -46,6 +46,9 @@ pub struct Fixture {
     /// Whether the case can't share a server with others (it counts processes, or asks for the helper program).
     #[serde(default)]
     pub needs_own_daemon: bool,
+    /// Whether the daemon has to be root's: elsewhere the case says nothing.
+    #[serde(default)]
+    pub needs_root: bool,
     /// Limits of processes without which the case would harm the machine: where one is not enforced it is skipped.
     #[serde(default)]
     pub needs_limits: Vec<String>,
@@ -63,6 +66,7 @@ impl Fixture {
             daemon_env: BTreeMap::new(),
             files: BTreeMap::new(),
             needs_own_daemon: false,
+            needs_root: false,
             needs_limits: Vec::new(),
             steps: Vec::new(),
         }
@@ -115,7 +119,7 @@ impl Fixture {
     pub fn own_daemon_reason(&self) -> Option<&'static str> {
         if !self.daemon.is_empty() || !self.daemon_env.is_empty() || !self.files.is_empty() {
             Some("needs a daemon with settings of its own")
-        } else if self.needs_own_daemon {
+        } else if self.needs_own_daemon || self.needs_root {
             Some("needs a daemon of its own")
         } else {
             None

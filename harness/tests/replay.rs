@@ -22,6 +22,10 @@ use boxd_harness::{
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 /// What the cases are replayed against.
 enum Server {
     Program(PathBuf),
@@ -44,8 +48,9 @@ fn main() -> ExitCode {
         .cases
         .into_iter()
         .map(|case| {
-            let is_ignored =
-                matches!(*server, Server::Running(_)) && case.fixture.own_daemon_reason().is_some();
+            let is_ignored = matches!(*server, Server::Running(_))
+                && case.fixture.own_daemon_reason().is_some()
+                || (case.fixture.needs_root && !is_root());
             let server = Arc::clone(&server);
             Trial::test(case.name.clone(), move || replay(&case, &server, root)).with_ignored_flag(is_ignored)
         })

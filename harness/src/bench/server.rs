@@ -195,6 +195,11 @@ impl Server {
         self.request("POST", path, accept, Some(body))
     }
 
+    /// The same with `PUT`.
+    pub(crate) fn put(&self, path: &str, body: &str) -> Vec<u8> {
+        self.request("PUT", path, "application/json", Some(body))
+    }
+
     fn request(&self, method: &str, path: &str, accept: &str, body: Option<&str>) -> Vec<u8> {
         let mut headers: BTreeMap<String, String> = self.target.headers().clone();
         headers.insert("accept".to_owned(), accept.to_owned());
