@@ -36,3 +36,6 @@ pub(crate) use path::{Place, collapse, path};
 pub(crate) use root::{Root, open_file};
 pub(crate) use tree::{Tree, TreeFile, TreeLimits, TreeOptions, names as names_of};
 pub(crate) use upload::{Method, Upload, WriteOptions, Written};
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,7 @@ impl Change {
 /// Changes a file, or what a link leads to; with `recursive` all that is below a folder too, links in it themselves.
 pub(crate) fn change(files: &Files, place: &Place, change: Change, recursive: bool) -> Result<()> {
     let failed = |errno| Error::file(change.action(), &place.absolute, errno);
-    let (entry, _) = files.root.target(&place.absolute).map_err(failed)?;
+    let (entry, _) = files.root.target(&place.absolute).map_err(|(errno, _)| failed(errno))?;
     let Some(stat) = entry.stat else { return Err(failed(Errno::NOENT)) };
     if recursive && Info::new(&stat).is_folder() {
         below(&entry.folder, &entry.name, &mut |folder, name, info| {

@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use rustix::fs::{FileType, Mode, OFlags, RawDir};
 
@@ -32,6 +33,7 @@ struct Span {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Listing {
+    path: PathBuf,
     folder: OwnedFd,
     arena: Vec<u8>,
     spans: Vec<Span>,
@@ -49,7 +51,7 @@ impl Listing {
     /// Reads the names of a folder that is open.
     pub(crate) fn of(folder: OwnedFd, place: &Place) -> Result<Self> {
         let failed = |errno| Error::file("read", &place.absolute, errno);
-        let mut listing = Self { folder, arena: Vec::new(), spans: Vec::new() };
+        let mut listing = Self { path: place.absolute.clone(), folder, arena: Vec::new(), spans: Vec::new() };
         let mut buffer = vec![MaybeUninit::uninit(); READ_BYTES];
         let mut entries = RawDir::new(&listing.folder, &mut buffer);
         while let Some(entry) = entries.next() {
@@ -89,9 +91,11 @@ impl Listing {
         Some((OsStr::from_bytes(name_in(&self.arena, span)), span.is_folder))
     }
 
-    /// What is known of an entry, itself and not what it links to; `None` when it has gone meanwhile or nothing may be known.
-    pub(crate) fn info(&self, name: &OsStr) -> Option<Info> {
-        look(&self.folder, name).ok().flatten().map(|stat| Info::new(&stat))
+    /// What is known of an entry, itself and not what it links to; `None` when it has gone meanwhile.
+    pub(crate) fn info(&self, name: &OsStr) -> Result<Option<Info>> {
+        let stat =
+            look(&self.folder, name).map_err(|errno| Error::file("lstat", self.path.join(name), errno))?;
+        Ok(stat.map(|stat| Info::new(&stat)))
     }
 
     /// The folder.

@@ -101,25 +101,31 @@ impl Root {
         Ok(Entry { folder, name: name.to_owned(), stat })
     }
 
-    /// The entry that `path` leads to in the end, and its path: links are followed, and it need not be there.
-    pub(crate) fn target(&self, path: &Path) -> Result<(Entry, PathBuf), Errno> {
+    /// The entry that `path` leads to in the end, and its path: links are followed, and it need not be there. An error comes with the
+    /// path that had been come to.
+    pub(crate) fn target(&self, path: &Path) -> Result<(Entry, PathBuf), (Errno, PathBuf)> {
         let mut at = path.to_owned();
         for _ in 0..LINKS_MAX {
-            let entry = self.entry(&at)?;
-            if !entry.stat.as_ref().is_some_and(is_link) {
-                return Ok((entry, at));
+            match self.next_link(&at) {
+                Ok((entry, None)) => return Ok((entry, at)),
+                Ok((_, Some(next))) => at = next,
+                Err(errno) => return Err((errno, at)),
             }
-            let to = rustix::fs::readlinkat(&entry.folder, &entry.name, Vec::new())?;
-            let to = path::path(to.as_bytes());
-            // A relative link begins where it stands; `..` in it is the kernel's to resolve, so this is not cleaned.
-            let next = at.parent().unwrap_or(Path::new("/")).join(to);
-            // `Path` cannot tell what is behind a last `..`, so the kernel is asked.
-            if next.file_name().is_none() {
-                return Err(Errno::ISDIR);
-            }
-            at = next;
         }
-        Err(Errno::LOOP)
+        Err((Errno::LOOP, at))
+    }
+
+    /// The entry of a path, and, of a link, where that leads.
+    fn next_link(&self, at: &Path) -> Result<(Entry, Option<PathBuf>), Errno> {
+        let entry = self.entry(at)?;
+        if !entry.stat.as_ref().is_some_and(is_link) {
+            return Ok((entry, None));
+        }
+        let to = rustix::fs::readlinkat(&entry.folder, &entry.name, Vec::new())?;
+        // A relative link begins where it stands; `..` in it is the kernel's to resolve, so this is not cleaned.
+        let next = at.parent().unwrap_or(Path::new("/")).join(path::path(to.as_bytes()));
+        // `Path` cannot tell what is behind a last `..`; it can only be a folder.
+        if next.file_name().is_none() { Err(Errno::ISDIR) } else { Ok((entry, Some(next))) }
     }
 
     /// What a link says.
@@ -200,7 +206,7 @@ mod tests {
             assert_eq!(read(&root, out), Err(Errno::NOENT), "{out}");
         }
         assert_eq!(read(&root, "/loop"), Err(Errno::LOOP));
-        assert_eq!(root.target(Path::new("/loop")).map(|_| ()), Err(Errno::LOOP));
+        assert_eq!(root.target(Path::new("/loop")).map(|_| ()).map_err(|(errno, _)| errno), Err(Errno::LOOP));
         for (link, leads_to) in
             [("/sub/top", "/file"), ("/sub/up", "/sub/../file"), ("/sub/relative", "/sub/../../secret")]
         {

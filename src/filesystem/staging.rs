@@ -56,12 +56,26 @@ impl Staging {
         Err(Errno::EXIST)
     }
 
-    /// A new file anywhere, for bytes that are copied to where they belong.
+    /// A new file anywhere, for bytes that are copied to where they belong: on the disk of temporary files, in memory only where
+    /// there is none.
     pub(crate) fn elsewhere() -> Result<Self, Errno> {
-        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(CWD, &std::env::temp_dir(), flags, Mode::RUSR | Mode::WUSR)
-            .or_else(|_| rustix::fs::memfd_create("boxd-upload", rustix::fs::MemfdFlags::CLOEXEC))?;
-        Ok(Self { file: file.into(), name: None, is_in_folder: false })
+        let unnamed =
+            || rustix::fs::memfd_create("boxd-upload", rustix::fs::MemfdFlags::CLOEXEC).map(File::from);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let on_disk =
+            rustix::fs::openat(CWD, &std::env::temp_dir(), flags, Mode::empty()).and_then(|folder| {
+                let mut staging = Self::in_folder(&folder, Mode::RUSR | Mode::WUSR, false)?;
+                // Nobody is to find it there, whoever is killed.
+                staging.remove_name();
+                Ok(staging)
+            });
+        match on_disk {
+            Ok(mut staging) => {
+                staging.is_in_folder = false;
+                Ok(staging)
+            }
+            Err(_) => Ok(Self { file: unnamed()?, name: None, is_in_folder: false }),
+        }
     }
 
     /// Gives it a name that is free. `EXIST`: it is not.

@@ -114,7 +114,7 @@ impl Tree {
                 continue;
             }
             // What has gone meanwhile was never there.
-            let Some(info) = level.listing.info(name) else { continue };
+            let Some(info) = level.listing.info(name)? else { continue };
             let content_bytes = if options.content { content_bytes(files, place, &path)? } else { None };
             total.add(content_bytes, place, options.limits)?;
             tree.files.push(TreeFile { path, info, content_bytes });

@@ -11,7 +11,6 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 use std::sync::MutexGuard;
 
 use rustix::fs::{FallocateFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
@@ -72,8 +71,6 @@ pub(crate) struct Upload {
     files: Files,
     place: Place,
     options: WriteOptions,
-    /// Where the links of `place` lead to.
-    path: PathBuf,
     staging: Staging,
 }
 
@@ -83,17 +80,13 @@ impl Upload {
         let failed = |errno| Error::file("open", &place.absolute, errno);
         let (path, entry) = match files.root.target(&place.absolute) {
             Ok((entry, path)) => (path, Some(entry)),
-            Err(Errno::NOENT) => (place.absolute.clone(), None),
+            Err((Errno::NOENT, path)) => (path, None),
             // As clients know it: the folders are made first.
-            Err(Errno::NOTDIR) => {
-                return Err(Error::file(
-                    "mkdir",
-                    place.absolute.parent().unwrap_or(&place.absolute),
-                    Errno::NOTDIR,
-                ));
+            Err((Errno::NOTDIR, path)) => {
+                return Err(Error::file("mkdir", path.parent().unwrap_or(&path), Errno::NOTDIR));
             }
-            Err(Errno::BUSY) => return Err(failed(Errno::ISDIR)),
-            Err(errno) => return Err(failed(errno)),
+            Err((Errno::BUSY, _)) => return Err(failed(Errno::ISDIR)),
+            Err((errno, _)) => return Err(failed(errno)),
         };
         let stat = entry.as_ref().and_then(|entry| entry.stat);
         check_kind(place, stat.as_ref())?;
@@ -120,7 +113,7 @@ impl Upload {
             (None, _) => Staging::in_folder(&nearest(files, &path)?, mode, false),
         };
         let staging = staged_or_error(staging, place)?;
-        Ok(Self { files: files.clone(), place: place.clone(), options, path, staging })
+        Ok(Self { files: files.clone(), place: place.clone(), options, staging })
     }
 
     /// Takes more bytes.
@@ -164,18 +157,17 @@ impl Upload {
     }
 
     fn try_commit(&mut self) -> Result<Result<Written>, Errno> {
-        let (entry, path) = match self.files.root.target(&self.place.absolute) {
-            Ok(found) => found,
-            Err(Errno::NOENT) => {
-                let parent = self.path.parent().unwrap_or(&self.path).to_owned();
-                if let Err(error) = make_folders(&self.files, &parent, super::folder::FOLDER_MODE) {
+        let entry = match self.files.root.target(&self.place.absolute) {
+            Ok((entry, _)) => entry,
+            Err((Errno::NOENT, path)) => {
+                let parent = path.parent().unwrap_or(&path);
+                if let Err(error) = make_folders(&self.files, parent, super::folder::FOLDER_MODE) {
                     return Ok(Err(error));
                 }
-                self.files.root.target(&self.path)?
+                self.files.root.target(&self.place.absolute).map_err(|(errno, _)| errno)?.0
             }
-            Err(errno) => return Err(errno),
+            Err((errno, _)) => return Err(errno),
         };
-        self.path = path;
         // One of ours at a time, so that of two who expect the same version one is refused.
         let files = self.files.clone();
         let _turn: MutexGuard<'_, ()> = files.turn(&entry)?;

@@ -38,11 +38,11 @@ impl ListingBody {
         Ok(Self { place, listing, names, phase: Phase::Head, next: 0, is_first: true })
     }
 
-    fn entries(&mut self, out: &mut Vec<u8>) {
+    fn entries(&mut self, out: &mut Vec<u8>) -> Result<()> {
         for _ in 0..PIECE_ENTRIES {
             let Some((name, is_folder)) = self.listing.entry(self.next) else {
                 self.next_phase(out);
-                return;
+                return Ok(());
             };
             self.next += 1;
             if is_folder != (self.phase == Phase::Folders) {
@@ -53,7 +53,7 @@ impl ListingBody {
                 json::to_vec(&file_view::folder(&path, name))
             } else {
                 // What has gone meanwhile is not listed.
-                let Some(info) = self.listing.info(name) else { continue };
+                let Some(info) = self.listing.info(name)? else { continue };
                 json::to_vec(&file_view::file(&path, name, &info, &self.names))
             };
             if !std::mem::take(&mut self.is_first) {
@@ -61,6 +61,7 @@ impl ListingBody {
             }
             out.extend_from_slice(&entry);
         }
+        Ok(())
     }
 
     fn next_phase(&mut self, out: &mut Vec<u8>) {
@@ -87,7 +88,7 @@ impl Producer for ListingBody {
             }
             Phase::Files | Phase::Folders => {}
         }
-        self.entries(&mut out);
+        self.entries(&mut out)?;
         Ok(Some(out))
     }
 }
