@@ -217,6 +217,9 @@ pub(crate) enum Error {
         /// What was found, and where the limit is.
         found: String,
     },
+    /// As many names are held for listings as may.
+    #[error("too many large directories are listed at once; try again")]
+    FilesBusy,
     /// The log of a process cannot be read.
     #[error("failed to read the log: {source}")]
     LogUnreadable {

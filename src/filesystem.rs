@@ -28,7 +28,7 @@ mod upload;
 pub(crate) use change::{Change, change, parse_mode};
 pub(crate) use condition::{Condition, Tags};
 pub(crate) use copy::copy;
-pub(crate) use files::Files;
+pub(crate) use files::{Files, NamesRoom};
 pub(crate) use folder::{FOLDER_MODE, Removal, Removed, link, make_folders, move_to};
 pub(crate) use info::Info;
 pub(crate) use listing::Listing;

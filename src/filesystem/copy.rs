@@ -53,8 +53,12 @@ pub(crate) fn copy(files: &Files, source: &Place, destination: &Place, no_overwr
             path: destination.given.clone(),
         });
     }
-    let deed =
-        Copy { no_overwrite, source: source.absolute.clone(), destination: destination.absolute.clone() };
+    let deed = Copy {
+        files: files.clone(),
+        no_overwrite,
+        source: source.absolute.clone(),
+        destination: destination.absolute.clone(),
+    };
     deed.entry((&from.folder, &from.name), (&to.folder, &to.name), Path::new(""))
 }
 
@@ -79,6 +83,7 @@ fn is_inside(folder: &OwnedFd, inner: &Info) -> Result<bool, Errno> {
 }
 
 struct Copy {
+    files: Files,
     no_overwrite: bool,
     source: PathBuf,
     destination: PathBuf,
@@ -146,7 +151,7 @@ impl Copy {
         };
         let folder = open(from.0, from.1).map_err(|errno| self.failed_at_source("open", path, errno))?;
         let place = Place { given: below(&self.source, path), absolute: below(&self.source, path) };
-        let listing = Listing::of(folder, &place)?;
+        let listing = Listing::of(&self.files, folder, &place)?;
         let is_new = match rustix::fs::mkdirat(to.0, to.1, Mode::from_raw_mode(mode | 0o700)) {
             Ok(()) => true,
             Err(Errno::EXIST) if self.no_overwrite => return Err(self.exists(path)),

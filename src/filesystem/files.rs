@@ -6,9 +6,11 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
+use smol::lock::Semaphore;
 
 use super::path::{self, Place};
 use super::root::{Entry, Root};
@@ -18,6 +20,13 @@ use crate::user::Accounts;
 
 /// Writers that go on at one time without looking at each other; two files may share a turn.
 const TURNS: usize = 64;
+
+/// Listings, searches and the like that are at work at one time. Fewer would leave a processor idle while one waits for a disk; more only
+/// share the processors with everybody else (300 at once made a start wait for 2 s on two of them).
+const HEAVY_MAX: usize = 8;
+
+/// Bytes of names that all listings together may hold.
+const NAMES_BYTES_MAX: usize = 512 << 20;
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -40,7 +49,20 @@ pub(crate) struct Shared {
     pub(crate) accounts: Accounts,
     /// What a new file is not permitted, whatever is asked for.
     pub(crate) umask: u32,
+    /// Work that may take the processor for long.
+    pub(crate) heavy: Heavy,
+    /// Bytes of names that listings hold now.
+    names_bytes: AtomicUsize,
     turns: [Mutex<()>; TURNS],
+}
+
+/// Whose turn it is to do what may take the processor for long.
+#[derive(Debug)]
+pub(crate) struct Heavy {
+    /// One for each that may be at work.
+    pub(crate) permits: Semaphore,
+    /// How many have come to their end.
+    pub(crate) done: AtomicU64,
 }
 
 impl Files {
@@ -54,6 +76,8 @@ impl Files {
             user,
             accounts: Accounts::default(),
             umask: umask(),
+            heavy: Heavy { permits: Semaphore::new(HEAVY_MAX), done: AtomicU64::new(0) },
+            names_bytes: AtomicUsize::new(0),
             turns: std::array::from_fn(|_| Mutex::new(())),
         };
         Self { shared: Arc::new(shared) }
@@ -100,6 +124,11 @@ impl Files {
         deed()
     }
 
+    /// Room for the names of a listing; none yet.
+    pub(super) fn names_room(&self) -> NamesRoom {
+        NamesRoom { files: self.clone(), bytes: 0 }
+    }
+
     /// The turn of an entry: who holds it is the only one of us who changes it.
     pub(super) fn turn(&self, entry: &Entry) -> Result<MutexGuard<'_, ()>, Errno> {
         let folder = rustix::fs::fstat(&entry.folder)?;
@@ -107,6 +136,28 @@ impl Files {
         (folder.st_dev, folder.st_ino, &entry.name).hash(&mut hasher);
         let turn = usize::try_from(hasher.finish() % TURNS as u64).unwrap_or(0);
         Ok(self.shared.turns[turn].lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Room that the names of a listing take, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct NamesRoom {
+    files: Files,
+    bytes: usize,
+}
+
+impl NamesRoom {
+    /// Takes more room; an error when all listings together would take too much.
+    pub(super) fn grow(&mut self, bytes: usize) -> Result<()> {
+        self.bytes += bytes;
+        let held = self.files.shared.names_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if held <= NAMES_BYTES_MAX { Ok(()) } else { Err(Error::FilesBusy) }
+    }
+}
+
+impl Drop for NamesRoom {
+    fn drop(&mut self) {
+        self.files.shared.names_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use rustix::fs::{FileType, Mode, OFlags, RawDir};
 
+use super::files::NamesRoom;
 use super::path::Place;
 use super::root::look;
 use super::{Files, Info};
@@ -37,6 +38,7 @@ pub(crate) struct Listing {
     folder: OwnedFd,
     arena: Vec<u8>,
     spans: Vec<Span>,
+    room: NamesRoom,
 }
 
 impl Listing {
@@ -45,13 +47,19 @@ impl Listing {
         let failed = |errno| Error::file("open", &place.absolute, errno);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let folder = files.root.open(&place.absolute, flags, Mode::empty()).map_err(failed)?;
-        Self::of(folder, place)
+        Self::of(files, folder, place)
     }
 
     /// Reads the names of a folder that is open.
-    pub(crate) fn of(folder: OwnedFd, place: &Place) -> Result<Self> {
+    pub(crate) fn of(files: &Files, folder: OwnedFd, place: &Place) -> Result<Self> {
         let failed = |errno| Error::file("read", &place.absolute, errno);
-        let mut listing = Self { path: place.absolute.clone(), folder, arena: Vec::new(), spans: Vec::new() };
+        let mut listing = Self {
+            path: place.absolute.clone(),
+            folder,
+            arena: Vec::new(),
+            spans: Vec::new(),
+            room: files.names_room(),
+        };
         let mut buffer = vec![MaybeUninit::uninit(); READ_BYTES];
         let mut entries = RawDir::new(&listing.folder, &mut buffer);
         while let Some(entry) = entries.next() {
@@ -70,6 +78,7 @@ impl Listing {
             let start = u32::try_from(listing.arena.len()).unwrap_or(u32::MAX);
             listing.spans.push(Span { start, len: u16::try_from(name.len()).unwrap_or(u16::MAX), is_folder });
             listing.arena.extend_from_slice(name);
+            listing.room.grow(name.len() + size_of::<Span>())?;
             if listing.arena.len() > NAMES_BYTES_MAX {
                 return Err(Error::TooMuch {
                     what: "directory listing",

@@ -11,6 +11,7 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::files::NamesRoom;
 use super::listing::Listing;
 use super::path::Place;
 use super::root::open_file;
@@ -66,6 +67,8 @@ pub(crate) struct Tree {
     pub(crate) files: Vec<TreeFile>,
     /// Folders, in the same order.
     pub(crate) folders: Vec<PathBuf>,
+    /// What the paths take.
+    pub(crate) room: NamesRoom,
 }
 
 /// A folder on the way.
@@ -80,7 +83,8 @@ impl Tree {
     pub(crate) fn open(files: &Files, place: &Place, options: &TreeOptions) -> Result<Self> {
         let patterns = globs(&options.patterns);
         let excluded: Vec<&OsStr> = options.exclude_folders.iter().map(OsStr::new).collect();
-        let mut tree = Self { place: place.clone(), files: Vec::new(), folders: Vec::new() };
+        let mut tree =
+            Self { place: place.clone(), files: Vec::new(), folders: Vec::new(), room: files.names_room() };
         let mut total = Total::default();
         let first = Listing::open(files, place)?;
         let mut levels = vec![Level { listing: first, next: 0, path: PathBuf::new() }];
@@ -94,7 +98,9 @@ impl Tree {
                 continue;
             }
             let path = level.path.join(name);
-            total.path_bytes += path.as_os_str().len() + size_of::<TreeFile>();
+            let path_bytes = path.as_os_str().len() + size_of::<TreeFile>();
+            tree.room.grow(path_bytes)?;
+            total.path_bytes += path_bytes;
             if total.path_bytes > PATHS_BYTES_MAX {
                 return Err(exceeded(format!(
                     "the paths under {} are more than {PATHS_BYTES_MAX} bytes",
@@ -105,7 +111,7 @@ impl Tree {
                 if excluded.contains(&name) {
                     continue;
                 }
-                let next = if options.recursive { level_below(level, name, place)? } else { None };
+                let next = if options.recursive { level_below(files, level, name, place)? } else { None };
                 tree.folders.push(path);
                 levels.extend(next);
                 continue;
@@ -150,11 +156,11 @@ fn exceeded(found: String) -> Error {
 }
 
 /// The folder `name` of a level; `None` when it has gone meanwhile.
-fn level_below(level: &Level, name: &OsStr, place: &Place) -> Result<Option<Level>> {
+fn level_below(files: &Files, level: &Level, name: &OsStr, place: &Place) -> Result<Option<Level>> {
     let path = level.path.join(name);
     let below = Place { given: place.given.join(&path), absolute: place.absolute.join(&path) };
     match open_folder(level.listing.folder(), name) {
-        Ok(folder) => Ok(Some(Level { listing: Listing::of(folder, &below)?, next: 0, path })),
+        Ok(folder) => Ok(Some(Level { listing: Listing::of(files, folder, &below)?, next: 0, path })),
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(errno) => Err(Error::file("open", below.absolute, errno)),
     }

@@ -283,6 +283,7 @@ fn core_status(error: &Error) -> u16 {
         Error::StdinFailed { .. } | Error::LogUnreadable { .. } => 500,
         Error::TooManyProcesses { .. }
         | Error::Descriptors
+        | Error::FilesBusy
         | Error::StdinStalled
         | Error::ShuttingDown
         | Error::HandedOver => 503,

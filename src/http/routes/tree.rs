@@ -7,7 +7,7 @@ use tide::{Request, Response};
 
 use crate::error::{Error, Result};
 use crate::filesystem::{
-    FOLDER_MODE, Files, Place, Removal, Removed, Tree, TreeFile, TreeLimits, TreeOptions, Upload,
+    FOLDER_MODE, Files, NamesRoom, Place, Removal, Removed, Tree, TreeFile, TreeLimits, TreeOptions, Upload,
     WriteOptions, make_folders, names_of, open_file,
 };
 use crate::http::context::Context;
@@ -205,6 +205,8 @@ struct TreeBody {
     names: Names,
     entries: VecDeque<TreeFile>,
     folders: VecDeque<PathBuf>,
+    /// Given back with the last piece.
+    _room: NamesRoom,
     is_recursive: bool,
     phase: Phase,
     is_first: bool,
@@ -230,6 +232,7 @@ impl TreeBody {
             names: files.accounts.now(),
             entries: tree.files.into(),
             folders: tree.folders.into(),
+            _room: tree.room,
             is_recursive,
             phase: Phase::Head,
             is_first: true,
