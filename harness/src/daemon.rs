@@ -25,7 +25,7 @@ use crate::{
     fixture::{Fixture, Part},
     parts,
     target::Target,
-    variables::unique_name,
+    variables::{Variables, unique_name},
 };
 
 /// A machine under load may need this long to start a process.
@@ -61,7 +61,10 @@ impl Daemon {
     pub fn start(program: &Path, fixture: &Fixture) -> Result<Self, String> {
         let directory = std::env::temp_dir().join(format!("boxd-harness-{}", unique_name()));
         prepare(&directory, fixture).map_err(|error| format!("{}: {error}", directory.display()))?;
-        let mut child = spawn(program, &directory, fixture)
+        let mut variables = Variables::default();
+        variables.set("dir", directory.to_string_lossy());
+        let flags = fixture.daemon.iter().map(|flag| variables.fill(flag)).collect::<Result<Vec<_>, _>>()?;
+        let mut child = spawn(program, &directory, (&flags, fixture))
             .map_err(|error| format!("{} can't be started: {error}", program.display()))?;
         let pid = Pid::from_child(&child);
         let stderr = child.stderr.take().expect("stderr is piped");
@@ -222,17 +225,19 @@ impl Drop for Daemon {
 fn prepare(directory: &Path, fixture: &Fixture) -> std::io::Result<()> {
     fs::create_dir_all(directory)?;
     for (name, content) in &fixture.files {
-        fs::write(directory.join(name), content)?;
+        let path = directory.join(name);
+        fs::create_dir_all(path.parent().unwrap_or(directory))?;
+        fs::write(path, content)?;
     }
     Ok(())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the harness starts the server that it tests")]
-fn spawn(program: &Path, directory: &Path, fixture: &Fixture) -> std::io::Result<Child> {
+fn spawn(program: &Path, directory: &Path, (flags, fixture): (&[String], &Fixture)) -> std::io::Result<Child> {
     Command::new(program)
         .args(["serve", "--listen", "127.0.0.1:0", "--log-dir"])
         .arg(directory.join("logs"))
-        .args(&fixture.daemon)
+        .args(flags)
         .env_clear()
         .envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "TMPDIR"))
         .env("HOME", directory)

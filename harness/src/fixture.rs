@@ -34,13 +34,13 @@ pub struct Fixture {
     pub why: String,
     /// Where the expectations of its steps come from, unless a step says otherwise.
     pub source: Source,
-    /// Further flags that `boxd serve` needs for this case.
+    /// Further flags that `boxd serve` needs for this case; `{{dir}}` in them is its directory.
     #[serde(default)]
     pub daemon: Vec<String>,
     /// Environment variables that the daemon needs for this case.
     #[serde(default)]
     pub daemon_env: BTreeMap<String, String>,
-    /// Files, by name, written to the daemon's directory before it starts.
+    /// Files, by their paths below the daemon's directory, written before it starts.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
     /// Whether the case can't share a server with others (it counts processes, or asks for the helper program).

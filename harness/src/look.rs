@@ -38,6 +38,8 @@ pub(crate) enum Look {
     WholeNumber,
     #[serde(rename = "chunked")]
     Chunked,
+    #[serde(rename = "entity tag")]
+    EntityTag,
     #[serde(rename = "text")]
     Text,
 }
@@ -52,7 +54,7 @@ impl Look {
     /// Whether a JSON value looks as it should.
     pub(crate) fn fits(self, value: &Value) -> bool {
         match (self, value) {
-            (Self::Bytes, value) => value.is_u64(),
+            (Self::Bytes | Self::WholeNumber, value) => value.is_u64(),
             (Self::Milliseconds, value) => {
                 value.as_f64().is_some_and(|ms| (0.0..MILLISECONDS_MAX).contains(&ms))
             }
@@ -85,6 +87,11 @@ impl Look {
             Self::ConnectionOption => matches!(text, "close" | "keep-alive" | "upgrade" | "Upgrade"),
             Self::WholeNumber => text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty(),
             Self::Chunked => text == "chunked",
+            // A strong one: the daemon has no other.
+            Self::EntityTag => text
+                .strip_prefix('"')
+                .and_then(|rest| rest.strip_suffix('"'))
+                .is_some_and(|tag| !tag.is_empty() && tag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"')),
             Self::Text => !text.is_empty(),
             Self::Milliseconds | Self::Bytes | Self::Seconds => false,
         }
@@ -109,6 +116,7 @@ impl std::fmt::Display for Look {
             Self::ConnectionOption => "`close`, `keep-alive` or `upgrade`",
             Self::WholeNumber => "a whole number",
             Self::Chunked => "`chunked`",
+            Self::EntityTag => "a strong entity tag, in quotes",
             Self::Text => "a text",
         })
     }
@@ -177,5 +185,11 @@ mod tests {
         check(Look::Cursor, &json!("9f2c.1.14.4.end"), true);
         check(Look::Cursor, &json!("a b"), false);
         check(Look::AbsolutePath, &json!("tmp"), false);
+        check(Look::WholeNumber, &json!(7), true);
+        check(Look::WholeNumber, &json!(-7), false);
+        check(Look::EntityTag, &json!("\"1f-2.a\""), true);
+        check(Look::EntityTag, &json!("W/\"1f-2.a\""), false);
+        check(Look::EntityTag, &json!("\"\""), false);
+        check(Look::EntityTag, &json!("1f-2.a"), false);
     }
 }

@@ -46,6 +46,10 @@ pub(crate) fn answer_lines(answer: &Answer, look: Look<'_>, normaliser: &mut Nor
 /// Status and headers; headers that aren't on the allow-list are complaints.
 pub(crate) fn head_lines(head: &Head, wanted: &[String], normaliser: &mut Normaliser) -> Vec<String> {
     let rules = &Rules::embedded().headers;
+    // Made anew for each answer; it stands in the body, too.
+    if let Some((_, boundary)) = head.header("content-type").and_then(|value| value.split_once("boundary=")) {
+        normaliser.know(boundary, "boundary");
+    }
     let mut shown = Vec::new();
     for (name, value) in &head.headers {
         if let Some(look) = rules.allow.get(name) {
