@@ -44,10 +44,7 @@ const BYTES: &str = "application/octet-stream";
 
 /// The answer to a request for the bytes of a file.
 pub(super) fn answer(request: &Request<Context>, place: &Place, file: File, info: &Info) -> Response {
-    if !precondition_holds(request, info) {
-        return described(respond::empty(412), place, info);
-    }
-    if let Some(response) = not_modified(request, info) {
+    if let Some(response) = decided_by_version(request, info) {
         return response;
     }
     let range = request::header(request, "range").filter(|_| range_is_of_this(request, info));
@@ -82,20 +79,28 @@ pub(super) fn answer(request: &Request<Context>, place: &Place, file: File, info
     }
 }
 
-/// The answer to a client that has the file already, if it has.
-pub(super) fn not_modified(request: &Request<Context>, info: &Info) -> Option<Response> {
-    let has_it = match request::header(request, "if-none-match") {
+/// The answer to a client that wants another version than this, or has this one already; `None`: it is to be sent.
+pub(super) fn decided_by_version(request: &Request<Context>, info: &Info) -> Option<Response> {
+    let status = if !precondition_holds(request, info) {
+        412
+    } else if has_it(request, info) {
+        304
+    } else {
+        return None;
+    };
+    let mut response = respond::empty(status);
+    response.insert_header("etag", info.etag());
+    response.insert_header("last-modified", httpdate::fmt_http_date(file_view::last_modified(info)));
+    Some(response)
+}
+
+fn has_it(request: &Request<Context>, info: &Info) -> bool {
+    match request::header(request, "if-none-match") {
         Some(tags) => Tags::parse(tags).has_weakly(&info.etag()),
         None => request::header(request, "if-modified-since")
             .and_then(|date| httpdate::parse_http_date(date).ok())
             .is_some_and(|since| file_view::last_modified(info) <= since),
-    };
-    has_it.then(|| {
-        let mut response = respond::empty(304);
-        response.insert_header("etag", info.etag());
-        response.insert_header("last-modified", httpdate::fmt_http_date(file_view::last_modified(info)));
-        response
-    })
+    }
 }
 
 fn precondition_holds(request: &Request<Context>, info: &Info) -> bool {

@@ -144,7 +144,7 @@ async fn json(
     info: Info,
 ) -> Result<Response, Refusal> {
     let etag = info.etag();
-    if let Some(response) = file_download::not_modified(request, &info) {
+    if let Some(response) = file_download::decided_by_version(request, &info) {
         return Ok(response);
     }
     let names = files.accounts.now();
