@@ -101,8 +101,8 @@ impl Upload {
                     Staging::elsewhere()
                 };
                 match staged {
-                    Err(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::OPNOTSUPP) => {
-                        // The folder takes no new file, but the file may take new bytes.
+                    Err(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::OPNOTSUPP | Errno::NOENT) => {
+                        // The folder takes no new file (`/proc` says so by `ENOENT`), but the file may take new bytes.
                         open_existing(&entry, OFlags::empty()).map_err(failed)?;
                         Staging::elsewhere()
                     }
@@ -145,15 +145,16 @@ impl Upload {
 
     /// Gives the file its bytes, or the bytes their name.
     pub(crate) fn commit(mut self) -> Result<Written> {
+        let mut last = Errno::EXIST;
         for _ in 0..COMMITS_MAX {
             match self.try_commit() {
-                // Somebody else was there between the look and the deed.
-                Err(Errno::EXIST | Errno::NOENT) => {}
+                // Somebody else was there between the look and the deed, or a link leads to where nothing can be made.
+                Err(errno @ (Errno::EXIST | Errno::NOENT)) => last = errno,
                 Err(errno) => return Err(self.failed("open", errno)),
                 Ok(result) => return result,
             }
         }
-        Err(self.failed("open", Errno::EXIST))
+        Err(self.failed("open", last))
     }
 
     fn try_commit(&mut self) -> Result<Result<Written>, Errno> {
