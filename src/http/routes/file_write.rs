@@ -106,9 +106,9 @@ fn write(files: &Files, place: &Place, options: WriteOptions, bytes: &[u8]) -> R
 }
 
 async fn form(request: &mut Request<Context>, place: Place) -> Result<Response, Refusal> {
-    let max = request.state().limits.upload_bytes_max.saturating_add(OVERHEAD_BYTES_MAX);
+    let max = request.state().limits.upload_bytes_max;
     let options = options(request);
-    let mut form = Form::new(request, max)?;
+    let mut form = Form::new(request, max.saturating_add(OVERHEAD_BYTES_MAX))?;
     let failed = |error| Refusal::File(Doing::Uploading, error);
     let (mut mode_wanted, mut sink) = (None, None);
     while let Some(mut field) = form.next().await? {
@@ -117,7 +117,9 @@ async fn form(request: &mut Request<Context>, place: Place) -> Result<Response, 
             (Some("permissions"), None) => mode_wanted = mode(&form.text(field).await?)?,
             (Some("file"), Some(name)) if !name.is_empty() && sink.is_none() => {
                 let mut file = Sink::new(&request.state().sandbox.files, place.clone(), options.clone());
+                let mut left = max;
                 while let Some(chunk) = form.chunk(&mut field).await? {
+                    left = left.checked_sub(chunk.len() as u64).ok_or(Refusal::BodyTooLarge(max))?;
                     file.write(chunk).await.map_err(failed)?;
                 }
                 sink = Some(file);
