@@ -79,7 +79,9 @@ impl Entries {
     }
 
     fn number(&self, text: &str) -> Option<u32> {
-        self.numbers.get(text).copied().or_else(|| text.parse().ok())
+        let digits = || text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+        // The highest means "as it is" to the kernel.
+        self.numbers.get(text).copied().or_else(digits).filter(|number| *number != u32::MAX)
     }
 
     /// `name:x:number:…`; the first line of a number or a name counts.
@@ -137,6 +139,7 @@ mod tests {
             (entries.number("also"), entries.number("12"), entries.number("none")),
             (Some(1000), Some(12), None)
         );
+        assert_eq!((entries.number("4294967295"), entries.number("+12")), (None, None));
     }
 
     #[test]
