@@ -196,14 +196,18 @@ impl Copy {
             .map_err(|errno| self.failed_at_source("open", path, errno))?;
         let mode = Mode::from_raw_mode(stat.st_mode & 0o777);
         let make = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let target = match rustix::fs::openat(to.0, to.1, make, mode) {
+        let (target, is_new) = match rustix::fs::openat(to.0, to.1, make, mode) {
             Err(Errno::EXIST) if self.no_overwrite => return Err(self.exists(path)),
-            Err(Errno::EXIST) => self.over_existing(to, path)?,
-            result => result.map_err(|errno| self.failed("open", path, errno))?,
+            Err(Errno::EXIST) => (self.over_existing(to, path)?, false),
+            result => (result.map_err(|errno| self.failed("open", path, errno))?, true),
         };
-        copy_all(&File::from(source), &File::from(target))
-            .map(drop)
-            .map_err(|errno| self.failed("write", path, errno))
+        copy_all(&File::from(source), &File::from(target)).map(drop).map_err(|errno| {
+            if is_new {
+                // Half a file under a whole one's name would be taken for it, and hold the room that was missing.
+                rustix::fs::unlinkat(to.0, to.1, AtFlags::empty()).ok();
+            }
+            self.failed("write", path, errno)
+        })
     }
 
     /// Opens a file that gets other bytes. A link is followed, as `cp` does; what is no file is refused.
