@@ -7,10 +7,13 @@ import { clients, marked, plain } from "./clients.mjs";
 import { Report } from "./report.mjs";
 import { commands } from "./checks/commands.mjs";
 import { endings } from "./checks/endings.mjs";
+import { files } from "./checks/files.mjs";
 import { logs } from "./checks/logs.mjs";
 import { refusals } from "./checks/refusals.mjs";
+import { search } from "./checks/search.mjs";
 import { stdin } from "./checks/stdin.mjs";
 import { streams } from "./checks/streams.mjs";
+import { watches } from "./checks/watch.mjs";
 import { doors, strangers } from "./checks/doors.mjs";
 
 const [way, url] = process.argv.slice(2);
@@ -22,7 +25,7 @@ if (way === "token") {
   await report.run(strangers(url));
 } else {
   const box = way === "marked" ? marked(url) : plain(url);
-  for (const checks of [commands, streams, logs, stdin, endings, refusals]) {
+  for (const checks of [commands, streams, logs, stdin, endings, refusals, files, search, watches]) {
     await report.run(checks(box));
   }
   if (way === "marked") {

@@ -17,6 +17,7 @@ class Box:
     def __init__(self, kind: str, instance: Any):
         self.kind = kind
         self.process = instance.process
+        self.fs = FileCalls(self, instance.fs)
 
     async def exec(self, command: str, **fields: Any) -> Any:
         return await self._call(self.process.exec, {"command": command, **fields})
@@ -33,6 +34,14 @@ class Box:
     def follow(self, id: str) -> "Follower":
         return Follower(self, id)
 
+    def watch(self, path: str, callback: Callable[[Any], None], options: dict[str, Any]) -> Any:
+        """Watches a folder. The blocking client calls from a thread of its own."""
+
+        async def called(event: Any) -> None:
+            callback(event)
+
+        return self.fs.calls.watch(path, callback if self.kind == "sync" else called, options)
+
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self.process, name)
         return lambda *args, **kwargs: self._call(method, *args, **kwargs)
@@ -41,6 +50,18 @@ class Box:
         if self.kind == "sync":
             return await asyncio.to_thread(method, *args, **kwargs)
         return await method(*args, **kwargs)
+
+
+class FileCalls:
+    """The calls for files of a client."""
+
+    def __init__(self, box: Box, calls: Any):
+        self._box = box
+        self.calls = calls
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self.calls, name)
+        return lambda *args, **kwargs: self._box._call(method, *args, **kwargs)
 
 
 class Happening:

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 
 import { plain, withHeaders } from "../clients.mjs";
-import { ended, follow, happening, name, refused } from "./support.mjs";
+import { ended, folder, follow, happening, name, refused } from "./support.mjs";
 
 /** One check for each client of `{ way: client }`; a client may still be on its way. */
 export function doors(clients, { token } = {}) {
@@ -32,6 +32,11 @@ async function passes(box, token) {
   assert.deepEqual(log.out, ["in"]);
   assert.equal((await ended(box, id)).exitCode, 0);
   assert.ok((await box.process.list()).some((process) => process.name === id));
+  const path = `${folder()}/a`;
+  await box.fs.write(path, "a");
+  await box.fs.writeBinary(path, Buffer.from("b"));
+  assert.equal(await box.fs.read(path), "b");
+  assert.equal(await (await box.fs.readBinary(path)).text(), "b");
 }
 
 /** Checks for a daemon that asks for a token which these clients do not have. */
@@ -43,6 +48,10 @@ export const strangers = (url) => ({
 async function staysOut(box) {
   await refused(box.process.exec({ command: "true" }), 401, /401/);
   await refused(box.process.list(), 401, /401/);
+  const path = `${folder()}/a`;
+  await refused(box.fs.write(path, "a"), 401, /401/);
+  await refused(box.fs.read("/etc/passwd"), 401, /401/);
+  await refused(box.fs.rm(path), 401, /401/);
   await assert.rejects(box.process.exec({ command: "true", waitForCompletion: true, onLog() {} }), /Failed to execute/);
   const failed = happening("the error");
   box.process.streamLogs("any", { onError: (error) => failed.happen(error.message) });

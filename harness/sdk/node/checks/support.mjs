@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 
+import { tmpdir } from "node:os";
+
 import { within } from "../report.mjs";
 
 let count = 0;
@@ -10,6 +12,11 @@ let count = 0;
 export function name(stem) {
   count += 1;
   return `node-${process.pid}-${count}-${stem}`;
+}
+
+/** A folder that no other check uses; the runner removes it with its own. Not made yet. */
+export function folder() {
+  return `${process.env.BOXD_SDK_SMOKE ?? tmpdir()}/files/${name("folder")}`;
 }
 
 /** Something that is expected to happen: `happen()` says that it did, `wait()` waits for it. */

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from checks.support import contains, equal, name, raises, refused
+from checks.support import contains, equal, folder, name, raises, refused
 from clients import Box, plain, with_headers
 from report import Checks
 
@@ -34,6 +34,12 @@ async def passes(box: Box, token: str) -> None:
     equal(log.out, ["in"])
     equal((await box.ended(id)).exit_code, 0)
     assert id in [process.name for process in await box.list()]
+    path = f"{folder()}/a"
+    await box.fs.write(path, "a")
+    await box.fs.write_binary(path, b"b")
+    equal(await box.fs.read(path), "b")
+    equal(await box.fs.read_binary(path), b"b")
+    equal([file.content for file in (await box.fs.read_tree(path.removesuffix("/a"))).files], ["b"])
 
 
 def strangers(kind: str, url: str) -> Checks:
@@ -49,6 +55,10 @@ async def stays_out(box: Box, log: bool = False) -> None:
     await refused(box.exec("true"), 401, "401")
     await refused(box.list(), 401, "401")
     await refused(box.wait("any"), 401, "401")
+    path = f"{folder()}/a"
+    await refused(box.fs.write(path, "a"), 401, "401")
+    await refused(box.fs.read("/etc/passwd"), 401, "401")
+    await refused(box.fs.rm(path), 401, "401")
     await raises(box.exec("true", wait_for_completion=True, on_log=print), "Failed to execute")
     # Without headers of its own, the SDK takes the token of the environment for a log.
     if log:

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import tempfile
 from collections.abc import Awaitable
 from typing import Any
 
@@ -11,6 +12,11 @@ _count = itertools.count(1)
 def name(stem: str) -> str:
     """A process name that no other check uses."""
     return f"python-{os.getpid()}-{next(_count)}-{stem}"
+
+
+def folder() -> str:
+    """A folder that no other check uses; the runner removes it with its own. Not made yet."""
+    return f"{os.environ.get('BOXD_SDK_SMOKE', tempfile.gettempdir())}/files/{name('folder')}"
 
 
 def equal(got: Any, expect: Any) -> None:
