@@ -47,10 +47,13 @@ fn what_the_fixture_wrote_is_shown() {
     );
     assert_eq!(seen, r#"{"error":"no {{name}}, no hx-12","name":"build","workingDir":"/srv"}"#);
     assert_eq!(common(&mut normaliser, &json!({"name": "a hx-1"})), r#"{"name":"a {{name}}"}"#);
-    assert_eq!(common(&mut normaliser, &json!({"name": "proc-abcd1234"})), r#"{"name":"[auto-name:1]"}"#);
+    assert_eq!(
+        common(&mut normaliser, &json!({"pid": "7", "name": "proc-abcd1234"})),
+        r#"{"name":"[auto-name:1]","pid":"[pid:1]"}"#
+    );
     assert_eq!(common(&mut normaliser, &json!({"workingDir": "/tmp/x"})), r#"{"workingDir":"[cwd:1]"}"#);
     assert!(normaliser.take_complaints().is_empty());
-    common(&mut normaliser, &json!({"name": "other"}));
+    common(&mut normaliser, &json!({"pid": "7", "name": "other"}));
     assert_eq!(normaliser.take_complaints().len(), 1);
 }
 
