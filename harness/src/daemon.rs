@@ -233,7 +233,11 @@ fn prepare(directory: &Path, fixture: &Fixture) -> std::io::Result<()> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the harness starts the server that it tests")]
-fn spawn(program: &Path, directory: &Path, (flags, fixture): (&[String], &Fixture)) -> std::io::Result<Child> {
+fn spawn(
+    program: &Path,
+    directory: &Path,
+    (flags, fixture): (&[String], &Fixture),
+) -> std::io::Result<Child> {
     Command::new(program)
         .args(["serve", "--listen", "127.0.0.1:0", "--log-dir"])
         .arg(directory.join("logs"))

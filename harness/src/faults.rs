@@ -13,6 +13,7 @@ mod cut_clients;
 mod daemon;
 mod descriptors;
 mod disk;
+mod file_writes;
 mod follow;
 mod many;
 mod points;
@@ -39,7 +40,7 @@ pub(crate) use self::{
 /// Tries a fault and tells.
 type Fault = (&'static str, fn(&Suite) -> io::Result<Vec<Row>>);
 
-const FAULTS: [Fault; 11] = [
+const FAULTS: [Fault; 12] = [
     ("worker", worker::run),
     ("points", points::run),
     ("upgrade", upgrade::run),
@@ -50,6 +51,7 @@ const FAULTS: [Fault; 11] = [
     ("readers", readers::run),
     ("stopped-client", stopped_client::try_it),
     ("cut-clients", cut_clients::run),
+    ("file-writes", file_writes::run),
     ("clock", clock::run),
 ];
 

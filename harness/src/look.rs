@@ -88,10 +88,11 @@ impl Look {
             Self::WholeNumber => text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty(),
             Self::Chunked => text == "chunked",
             // A strong one: the daemon has no other.
-            Self::EntityTag => text
-                .strip_prefix('"')
-                .and_then(|rest| rest.strip_suffix('"'))
-                .is_some_and(|tag| !tag.is_empty() && tag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"')),
+            Self::EntityTag => {
+                text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).is_some_and(|tag| {
+                    !tag.is_empty() && tag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"')
+                })
+            }
             Self::Text => !text.is_empty(),
             Self::Milliseconds | Self::Bytes | Self::Seconds => false,
         }

@@ -52,10 +52,6 @@ impl Drop for Folder {
     }
 }
 
-fn small() -> WriteOptions {
-    WriteOptions { is_small: true, ..WriteOptions::default() }
-}
-
 #[test]
 fn a_file_is_created_then_replaced_and_nothing_else_is_left() {
     let folder = Folder::new();
@@ -63,7 +59,7 @@ fn a_file_is_created_then_replaced_and_nothing_else_is_left() {
     let first = fs::metadata(folder.at("a")).unwrap();
     assert_eq!(folder.method("a", b"two"), Method::Replaced);
     assert_ne!(fs::metadata(folder.at("a")).unwrap().ino(), first.ino());
-    assert_eq!(folder.write("a", b"three", small()).unwrap().method, Method::Replaced);
+    assert_eq!(folder.write("a", b"three", WriteOptions::default()).unwrap().method, Method::Replaced);
     assert_eq!(fs::read(folder.at("a")).unwrap(), b"three");
     assert_eq!(folder.method("deep/er/b", b"x"), Method::Created);
     assert_eq!(folder.names(), ["a", "deep"]);
@@ -75,10 +71,8 @@ fn a_cut_upload_never_was() {
     fs::write(folder.at("a"), "old").unwrap();
     for name in ["a", "new", "deep/new"] {
         let place = folder.files.place(name.as_bytes()).unwrap();
-        for options in [WriteOptions::default(), small()] {
-            let mut upload = Upload::begin(&folder.files, &place, options).unwrap();
-            upload.write(b"half").unwrap();
-        }
+        let mut upload = Upload::begin(&folder.files, &place, WriteOptions::default()).unwrap();
+        upload.write(b"half").unwrap();
     }
     assert_eq!(folder.names(), ["a"]);
     assert_eq!(fs::read(folder.at("a")).unwrap(), b"old");
@@ -192,13 +186,7 @@ fn a_reader_sees_one_version_or_the_other() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for n in 0..200 {
-                folder
-                    .write(
-                        "f",
-                        &versions[n % 2],
-                        WriteOptions { is_small: n % 3 == 0, ..WriteOptions::default() },
-                    )
-                    .unwrap();
+                folder.write("f", &versions[n % 2], WriteOptions::default()).unwrap();
             }
             done.store(true, std::sync::atomic::Ordering::SeqCst);
         });
@@ -235,11 +223,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
-    fn bytes_come_out_as_they_went_in(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..3000), 0..6), small in any::<bool>()) {
+    fn bytes_come_out_as_they_went_in(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..3000), 0..6)) {
         let folder = Folder::new();
         for _ in 0..2 {
             let place = folder.files.place(b"f").unwrap();
-            let mut upload = Upload::begin(&folder.files, &place, WriteOptions { is_small: small, ..WriteOptions::default() }).unwrap();
+            let mut upload = Upload::begin(&folder.files, &place, WriteOptions::default()).unwrap();
             for piece in &pieces {
                 upload.write(piece).unwrap();
             }

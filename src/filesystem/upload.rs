@@ -39,8 +39,6 @@ pub(crate) struct WriteOptions {
     pub(crate) append: bool,
     /// What must be there.
     pub(crate) condition: Condition,
-    /// All bytes come at one go.
-    pub(crate) is_small: bool,
 }
 
 /// How a file was written.
@@ -96,7 +94,7 @@ impl Upload {
             (Some(entry), Some(stat)) => {
                 // A new file is created with its first name; one that replaces another needs one for an instant.
                 let staged = if stat.st_nlink == 1 && !options.append {
-                    Staging::in_folder(&entry.folder, mode, options.is_small)
+                    Staging::in_folder(&entry.folder, mode)
                 } else {
                     Staging::elsewhere()
                 };
@@ -109,8 +107,8 @@ impl Upload {
                     staged => staged,
                 }
             }
-            (Some(entry), None) => Staging::in_folder(&entry.folder, mode, false),
-            (None, _) => Staging::in_folder(&nearest(files, &path)?, mode, false),
+            (Some(entry), None) => Staging::in_folder(&entry.folder, mode),
+            (None, _) => Staging::in_folder(&nearest(files, &path)?, mode),
         };
         let staging = staged_or_error(staging, place)?;
         Ok(Self { files: files.clone(), place: place.clone(), options, staging })
@@ -207,7 +205,7 @@ impl Upload {
             }
         }
         let mode = self.options.mode.unwrap_or(FILE_MODE) & 0o777;
-        let mut staging = Staging::in_folder(&entry.folder, Mode::from_raw_mode(mode), false)?;
+        let mut staging = Staging::in_folder(&entry.folder, Mode::from_raw_mode(mode))?;
         self.copy_to(&staging.file)?;
         staging.create(&entry.folder, &entry.name)?;
         self.staging = staging;

@@ -49,7 +49,7 @@ impl Sink {
         if let State::Fresh = self.state {
             // All that came is here: one hop does everything.
             let (place, batch) = (self.place, self.batch);
-            let options = WriteOptions { is_small: true, mode, ..self.options };
+            let options = WriteOptions { mode, ..self.options };
             return self
                 .files
                 .run(move |files| {

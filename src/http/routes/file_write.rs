@@ -69,7 +69,6 @@ fn options(request: &Request<Context>) -> WriteOptions {
         mode: None,
         append: request::target(request).parameter("append").as_deref() == Some("true"),
         condition: Condition { is: tags("if-match"), is_not: tags("if-none-match") },
-        is_small: false,
     }
 }
 
@@ -92,7 +91,7 @@ async fn json(request: &mut Request<Context>, place: Place) -> Result<Response, 
         return done(request, &place, "Directory created successfully", None).await;
     }
     let written = {
-        let (place, options) = (place.clone(), WriteOptions { mode, is_small: true, ..options });
+        let (place, options) = (place.clone(), WriteOptions { mode, ..options });
         files.run(move |files| write(files, &place, options, content.as_bytes())).await
     };
     let written = written.map_err(|error| Refusal::File(Doing::Writing, error))?;

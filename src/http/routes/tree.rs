@@ -174,8 +174,7 @@ fn write_all(files: &Files, root: &Place, tree: Vec<(String, String)>) -> Result
     for (path, content) in tree {
         let place = files
             .plain_place(&[root.absolute.as_os_str().as_encoded_bytes(), b"/", path.as_bytes()].concat());
-        let mut upload =
-            Upload::begin(files, &place, WriteOptions { is_small: true, ..WriteOptions::default() })?;
+        let mut upload = Upload::begin(files, &place, WriteOptions::default())?;
         upload.write(content.as_bytes())?;
         upload.commit()?;
     }
