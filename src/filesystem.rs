@@ -19,6 +19,7 @@ mod folder;
 mod info;
 mod listing;
 mod path;
+mod pending;
 mod root;
 mod staging;
 mod transfer;
@@ -33,6 +34,7 @@ pub(crate) use folder::{FOLDER_MODE, Removal, Removed, link, make_folders, move_
 pub(crate) use info::Info;
 pub(crate) use listing::Listing;
 pub(crate) use path::{Place, collapse, path};
+pub(crate) use pending::{Pending, sweep};
 pub(crate) use root::{Root, open_file};
 pub(crate) use tree::{Tree, TreeFile, TreeLimits, TreeOptions, names as names_of};
 pub(crate) use upload::{Method, Upload, WriteOptions, Written};

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::custody::{Custody, Exited, Handover, Held, Journal, Key, Outbox, Stray};
 use crate::degradation::{Degradation, Trouble};
 use crate::error::{Error, Result};
-use crate::filesystem::{Files, Root};
+use crate::filesystem::{Files, Pending, Root, sweep};
 use crate::id::{IdSource, ProcessId};
 use crate::log::{LogDir, LogLimits, Pump};
 use crate::process::{
@@ -290,7 +290,13 @@ fn open_files(config: &Config, home: Option<PathBuf>, here: &Path) -> io::Result
         Some(folder) => (Root::confined(folder).map_err(|errno| confining(folder, errno))?, Path::new("/")),
     };
     let working_dir = config.working_dir.as_deref().unwrap_or(here);
-    Ok(Files::new(root, working_dir, home, config.user.as_ref().map(|user| user.ids.clone())))
+    sweep(&config.log_dir, &root);
+    let pending = Pending::new(&config.log_dir);
+    if let Err(error) = &pending {
+        tracing::debug!(%error, "names of files that are being replaced are not noted");
+    }
+    let user = config.user.as_ref().map(|user| user.ids.clone());
+    Ok(Files::new(root, working_dir, home, user, pending.ok()))
 }
 
 fn confining(folder: &Path, errno: rustix::io::Errno) -> io::Error {

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use smol::lock::Semaphore;
 
 use super::path::{self, Place};
+use super::pending::Pending;
 use super::root::{Entry, Root};
 use crate::error::{Error, Result};
 use crate::sys::credentials::{Assumed, Ids};
@@ -53,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) heavy: Heavy,
     /// Bytes of names that listings hold now.
     names_bytes: AtomicUsize,
+    /// Where names of ours are noted.
+    pub(super) pending: Option<Pending>,
     turns: [Mutex<()>; TURNS],
 }
 
@@ -67,7 +70,13 @@ pub(crate) struct Heavy {
 
 impl Files {
     /// A handle.
-    pub(crate) fn new(root: Root, working_dir: &Path, home: Option<PathBuf>, user: Option<Ids>) -> Self {
+    pub(crate) fn new(
+        root: Root,
+        working_dir: &Path,
+        home: Option<PathBuf>,
+        user: Option<Ids>,
+        pending: Option<Pending>,
+    ) -> Self {
         let working_dir = path::clean(&[b"/", working_dir.as_os_str().as_bytes()].concat());
         let shared = Shared {
             root,
@@ -78,6 +87,7 @@ impl Files {
             umask: umask(),
             heavy: Heavy { permits: Semaphore::new(HEAVY_MAX), done: AtomicU64::new(0) },
             names_bytes: AtomicUsize::new(0),
+            pending,
             turns: std::array::from_fn(|_| Mutex::new(())),
         };
         Self { shared: Arc::new(shared) }
@@ -130,13 +140,22 @@ impl Files {
     }
 
     /// The turn of an entry: who holds it is the only one of us who changes it.
-    pub(super) fn turn(&self, entry: &Entry) -> Result<MutexGuard<'_, ()>, Errno> {
+    pub(super) fn turn(&self, entry: &Entry) -> Result<Turn<'_>, Errno> {
         let folder = rustix::fs::fstat(&entry.folder)?;
         let mut hasher = DefaultHasher::new();
         (folder.st_dev, folder.st_ino, &entry.name).hash(&mut hasher);
         let turn = usize::try_from(hasher.finish() % TURNS as u64).unwrap_or(0);
-        Ok(self.shared.turns[turn].lock().unwrap_or_else(PoisonError::into_inner))
+        let guard = self.shared.turns[turn].lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Turn { number: turn, _guard: guard })
     }
+}
+
+/// The turn of some entries.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    /// Which one.
+    pub(super) number: usize,
+    _guard: MutexGuard<'a, ()>,
 }
 
 /// Room that the names of a listing take, given back when it is dropped.

@@ -8,10 +8,11 @@
 //! file that has a second name, is a mount point, belongs to somebody else, or is one of the kernel's: those get their
 //! bytes in place, at the commit, after all of them have come and room for them was found. `Written` says which it was.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::MutexGuard;
+use std::path::Path;
 
 use rustix::fs::{FallocateFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
@@ -156,20 +157,20 @@ impl Upload {
     }
 
     fn try_commit(&mut self) -> Result<Result<Written>, Errno> {
-        let entry = match self.files.root.target(&self.place.absolute) {
-            Ok((entry, _)) => entry,
+        let (entry, path) = match self.files.root.target(&self.place.absolute) {
+            Ok(found) => found,
             Err((Errno::NOENT, path)) => {
                 let parent = path.parent().unwrap_or(&path);
                 if let Err(error) = make_folders(&self.files, parent, super::folder::FOLDER_MODE) {
                     return Ok(Err(error));
                 }
-                self.files.root.target(&self.place.absolute).map_err(|(errno, _)| errno)?.0
+                self.files.root.target(&self.place.absolute).map_err(|(errno, _)| errno)?
             }
             Err((errno, _)) => return Err(errno),
         };
         // One of ours at a time, so that of two who expect the same version one is refused.
         let files = self.files.clone();
-        let _turn: MutexGuard<'_, ()> = files.turn(&entry)?;
+        let turn = files.turn(&entry)?;
         let stat = look(&entry.folder, &entry.name)?;
         if let Err(error) = check_kind(&self.place, stat.as_ref())
             .and_then(|()| check_condition(&self.options, stat.as_ref()))
@@ -186,7 +187,7 @@ impl Upload {
                 self.append_to(&file)?;
                 return Ok(Ok(Written { method: Method::Appended, info: info(&file)? }));
             }
-            Some(stat) if self.replace(&entry, &stat)? => Method::Replaced,
+            Some(stat) if self.replace(&entry, &stat, (&path, turn.number))? => Method::Replaced,
             Some(stat) => {
                 let file = open_existing(&entry, OFlags::empty())?;
                 self.overwrite(&file, &stat)?;
@@ -213,11 +214,23 @@ impl Upload {
     }
 
     /// Puts the new file in the place of the old one; false when only the old one's bytes can be changed.
-    fn replace(&mut self, entry: &Entry, stat: &Stat) -> Result<bool, Errno> {
+    fn replace(&mut self, entry: &Entry, stat: &Stat, (path, turn): (&Path, usize)) -> Result<bool, Errno> {
         if !self.staging.is_in_folder || stat.st_nlink != 1 || !take_after(&self.staging.file, entry, stat) {
             return Ok(false);
         }
-        match self.staging.replace(&entry.folder, &entry.name) {
+        let pending = self.files.pending.as_ref();
+        let note = |name: &OsStr| {
+            if let Some(pending) = pending {
+                pending.note(turn, &path.with_file_name(name));
+            }
+        };
+        let replaced = self.staging.replace(&entry.folder, &entry.name, note);
+        if replaced.is_ok()
+            && let Some(pending) = pending
+        {
+            pending.clear(turn);
+        }
+        match replaced {
             Ok(()) => Ok(true),
             // A mount point, another file system, somebody else's file in a sticky folder, an immutable one.
             Err(Errno::BUSY | Errno::XDEV | Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP) => Ok(false),
@@ -289,7 +302,7 @@ fn staged_or_error(staging: Result<Staging, Errno>, place: &Place) -> Result<Sta
 }
 
 /// The nearest folder above a path that is there.
-fn nearest(files: &Files, path: &std::path::Path) -> Result<OwnedFd> {
+fn nearest(files: &Files, path: &Path) -> Result<OwnedFd> {
     let mut folder = path.parent();
     while let Some(at) = folder {
         match files.root.folder(at) {

@@ -77,11 +77,11 @@ pub(super) fn run(suite: &Suite) -> io::Result<Vec<Row>> {
             return Ok(vec![Row::skipped(NAME, "the daemon has no worker of its own")]);
         }
     }
-    let (tried, left) = (row.tried, seen.left);
-    row.expect(left <= tried, || format!("{left} temporary files are left by {tried} kills"));
+    let left = seen.left;
+    row.expect(left == 0, || format!("{left} temporary files are left"));
     row.checked = format!(
         "{} files written by {WRITERS} clients: each is a whole version, none older than the last one answered, at {} looks and at \
-         the end; {left} temporary files left",
+         the end; no temporary file is left",
         seen.versions, seen.looks
     );
     Ok(vec![row])
