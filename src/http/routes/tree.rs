@@ -71,8 +71,10 @@ pub(crate) async fn get(request: Request<Context>) -> Result<Response, Refusal> 
     responses(
         (status = 200, description = "All are written; this is what is in the folder now.", body = crate::wire::file::DirectoryResponse),
         (status = 400, description = "The body is malformed.", body = crate::wire::system::ErrorResponse),
+        (status = 408, description = "The body did not go on.", body = crate::wire::system::ErrorResponse),
         (status = 413, description = "The body is too large.", body = crate::wire::system::ErrorResponse),
         (status = 422, description = "One cannot be written; those before it are.", body = crate::wire::system::ErrorResponse),
+        (status = 503, description = "Too many request bodies at once, or the daemon is going away.", body = crate::wire::system::ErrorResponse),
         (status = 507, description = "There is no space for one; those before it are written.", body = crate::wire::system::ErrorResponse),
 ))]
 pub(crate) async fn put(mut request: Request<Context>) -> Result<Response, Refusal> {
