@@ -31,6 +31,11 @@ impl Text {
         Self { file, path, left: (size > 0).then_some(size), held: Vec::new() }
     }
 
+    /// The same with `size` bytes at most, whatever the file says: of one that does not know its size none.
+    pub(crate) fn at_most(file: File, path: PathBuf, size: u64) -> Self {
+        Self { left: Some(size), ..Self::new(file, path, size) }
+    }
+
     /// Appends some of it; false at its end.
     pub(crate) fn read_into(&mut self, out: &mut Vec<u8>) -> Result<bool> {
         let wanted = self

@@ -268,7 +268,8 @@ impl TreeBody {
         if let Some((file, bytes)) = opened {
             out.pop();
             out.extend_from_slice(b",\"content\":\"");
-            self.phase = Phase::Content(Text::new(file, absolute, bytes));
+            // No more than was counted: files of the kernel say 0, and some never end.
+            self.phase = Phase::Content(Text::at_most(file, absolute, bytes));
         }
         Ok(())
     }
