@@ -104,5 +104,14 @@ mod tests {
             (mark(&Map::new(), "startedAt"), mark(&health, "startedAt")),
             (Some("date"), Some("time"))
         );
+        let with = |keys: &[&str]| -> Map<String, Value> {
+            keys.iter().map(|key| ((*key).to_owned(), Value::from("x"))).collect()
+        };
+        let (process, file) =
+            (with(&["pid", "name"]), with(&["name", "path", "permissions", "lastModified"]));
+        assert_eq!((mark(&process, "name"), mark(&file, "name")), (Some("auto-name"), None));
+        assert_eq!((mark(&file, "lastModified"), mark(&file, "owner")), (Some("time"), Some("account")));
+        assert!(rules.is_extension(&file, "encodedPath") && !rules.is_extension(&process, "encodedPath"));
+        assert!(rules.is_extension(&with(&["path", "message"]), "method"));
     }
 }
