@@ -15,12 +15,14 @@ mod change;
 mod condition;
 mod copy;
 mod files;
+mod find;
 mod folder;
 mod info;
 mod listing;
 mod path;
 mod pending;
 mod root;
+mod search;
 mod staging;
 mod transfer;
 mod tree;
@@ -30,12 +32,17 @@ pub(crate) use change::{Change, change, parse_mode};
 pub(crate) use condition::{Condition, Tags};
 pub(crate) use copy::copy;
 pub(crate) use files::{Files, NamesRoom};
+pub(crate) use find::{Find, FindOptions, Step};
 pub(crate) use folder::{FOLDER_MODE, Removal, Removed, link, make_folders, move_to};
 pub(crate) use info::Info;
 pub(crate) use listing::Listing;
 pub(crate) use path::{Place, collapse, path};
 pub(crate) use pending::{Pending, sweep};
 pub(crate) use root::{Root, open_file};
+pub(crate) use search::{
+    Content, ContentOptions, FileHits, Fuzzy, Hit, QUERY_BYTES_MAX, Ranked, Scope, Stop, Walk, Wanted,
+    is_searchable, split_query,
+};
 pub(crate) use tree::{Tree, TreeFile, TreeLimits, TreeOptions, names as names_of};
 pub(crate) use upload::{Method, Upload, WriteOptions, Written};
 

@@ -1,0 +1,121 @@
+//! `Job`: one file that is to be searched, and what was found in it so far.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use super::scan::{Eye, Hit, Scan, Wish};
+use super::stop::Stop;
+use crate::filesystem::Info;
+
+/// Windows of one file that are looked at in one turn: others have theirs, and what was found is told.
+const TURN_WINDOWS: usize = 64;
+
+/// Bytes of hits of one turn that wait for those of files before them.
+const HELD_BYTES_MAX: usize = 4 << 20;
+
+/// How far the search of a file is.
+#[derive(Debug)]
+enum State {
+    New,
+    Open(File, Scan),
+    Done,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Job {
+    folder: Arc<OwnedFd>,
+    /// Below the searched folder.
+    pub(super) path: PathBuf,
+    is_pseudo: bool,
+    state: State,
+    /// What was found and not told yet.
+    pub(super) hits: Vec<Hit>,
+}
+
+/// What the jobs of one turn share.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    /// Every job of the turn looks for this.
+    pub(super) wish: Wish<'a>,
+    /// Whether anybody wants it.
+    pub(super) stop: &'a Stop,
+    /// Bytes of the hits of this turn.
+    pub(super) held: AtomicUsize,
+}
+
+impl Turn<'_> {
+    /// Whether as much was found as is held at one time.
+    pub(super) fn is_full(&self) -> bool {
+        self.held.load(Ordering::Relaxed) >= HELD_BYTES_MAX || self.stop.is_set()
+    }
+}
+
+impl Job {
+    /// A file of a folder; `path` ends with its name.
+    pub(super) fn new(folder: Arc<OwnedFd>, path: &Path, is_pseudo: bool) -> Self {
+        Self { folder, path: path.to_owned(), is_pseudo, state: State::New, hits: Vec::new() }
+    }
+
+    /// Whether the whole file was searched.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    /// The folder that it holds open.
+    pub(super) fn folder(&self) -> &Arc<OwnedFd> {
+        &self.folder
+    }
+
+    /// Searches some of the file. What cannot be read is at its end.
+    ///
+    /// # Errors
+    /// The daemon has no descriptor left.
+    pub(super) fn search(&mut self, eye: &mut Eye, turn: &Turn<'_>) -> Result<(), Errno> {
+        if let State::New = self.state {
+            self.state = self.open()?;
+        }
+        for _ in 0..TURN_WINDOWS {
+            let State::Open(file, scan) = &mut self.state else { break };
+            let found = self.hits.len();
+            // Files before this one may have had hits since it was left.
+            let hits_max = turn.wish.hits_max.saturating_sub(found);
+            let wish = Wish { hits_max, ..turn.wish };
+            let is_end = hits_max == 0 || scan.window(file, eye, wish, &mut self.hits).unwrap_or(true);
+            let bytes: usize = self.hits[found..].iter().map(Hit::bytes).sum();
+            turn.held.fetch_add(bytes, Ordering::Relaxed);
+            if is_end || self.hits.len() >= turn.wish.hits_max {
+                self.state = State::Done;
+            }
+            if turn.is_full() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the file. Nothing is waited for, and what is no regular file is not read, whatever it was a moment ago.
+    fn open(&self) -> Result<State, Errno> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let name = self.path.file_name().unwrap_or_default();
+        let file = match rustix::fs::openat(&self.folder, name, flags, Mode::empty()) {
+            Err(errno @ (Errno::MFILE | Errno::NFILE)) => return Err(errno),
+            Err(_) => return Ok(State::Done),
+            Ok(file) => file,
+        };
+        let info = rustix::fs::fstat(&file).map(|stat| Info::new(&stat));
+        Ok(match info {
+            Ok(info) if info.is_file() => {
+                let size = if self.is_pseudo { 0 } else { info.size };
+                State::Open(File::from(file), Scan::new(size, self.is_pseudo))
+            }
+            _ => State::Done,
+        })
+    }
+}
