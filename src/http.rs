@@ -53,8 +53,8 @@ use crate::upgrade::Upgrader;
 use context::{Context, Shared};
 use route_table::RouteTable;
 use routes::{
-    docs, file_deeds, file_read, file_remove, file_write, process, process_end, process_logs, process_start,
-    process_stats, process_stdin, system, tree, upgrade,
+    content_search, docs, file_deeds, file_find, file_read, file_remove, file_search, file_write, process,
+    process_end, process_logs, process_start, process_stats, process_stdin, system, tree, upgrade,
 };
 use wire::Application;
 
@@ -107,6 +107,13 @@ fn register_files(t: &mut RouteTable, app: &mut tide::Server<Context>) {
     t.route(app, Head, "/filesystem/tree/:file", file_read::head);
     t.route(app, Put, "/filesystem/tree/:file", tree::put);
     t.route(app, Delete, "/filesystem/tree/:file", tree::delete);
+    t.route(app, Get, "/filesystem-find/:file", file_find::get);
+    t.route(app, Get, "/filesystem-search/:file", file_search::get);
+    t.route(app, Get, "/filesystem-content-search/:file", content_search::get);
+    for pattern in ["/filesystem-find/:file", "/filesystem-search/:file", "/filesystem-content-search/:file"]
+    {
+        t.route(app, Head, pattern, |_request| async { Ok(respond::empty(200)) });
+    }
     t.route(app, Get, "/filesystem-stat/:file", file_deeds::get_stat);
     t.route(app, Post, "/filesystem-copy", file_deeds::post_copy);
     t.route(app, Post, "/filesystem-move", file_deeds::post_move);

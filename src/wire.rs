@@ -14,6 +14,7 @@ pub(crate) mod limits;
 pub(crate) mod process;
 pub(crate) mod process_request;
 pub(crate) mod rfc3339;
+pub(crate) mod search;
 pub(crate) mod stats;
 pub(crate) mod system;
 

@@ -63,7 +63,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Heavy {
     /// One for each that may be at work.
-    pub(crate) permits: Semaphore,
+    pub(crate) permits: Arc<Semaphore>,
     /// How many have come to their end.
     pub(crate) done: AtomicU64,
 }
@@ -85,7 +85,7 @@ impl Files {
             user,
             accounts: Accounts::default(),
             umask: umask(),
-            heavy: Heavy { permits: Semaphore::new(HEAVY_MAX), done: AtomicU64::new(0) },
+            heavy: Heavy { permits: Arc::new(Semaphore::new(HEAVY_MAX)), done: AtomicU64::new(0) },
             names_bytes: AtomicUsize::new(0),
             pending,
             turns: std::array::from_fn(|_| Mutex::new(())),

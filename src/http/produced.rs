@@ -9,39 +9,65 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use futures_lite::{FutureExt, Stream};
 use tide::Response;
 
-use super::refusal::Refusal;
+use super::refusal::{Doing, Refusal};
 use super::respond;
 use crate::error::Result;
-use crate::filesystem::Files;
+use crate::filesystem::{Files, Wanted};
 
 /// Answers that are smaller are put together before they are sent, so that they have a length.
 const WHOLE_BYTES_MAX: usize = 64 * 1024;
 
-/// What makes the pieces. Each call may wait for a disk.
+/// How long the pieces of a whole answer are waited for: then the client sees at least that the answer has begun.
+const WHOLE_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// What one turn makes at least, unless its time is up or there is no more.
+const TURN_BYTES: usize = 64 * 1024;
+
+/// How long one turn goes on making pieces: others wait.
+const TURN_TIME: Duration = Duration::from_millis(10);
+
+/// How long those whose turn it is may be without one of them coming to an end.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// What makes the pieces. Each call may wait for a disk, and is short but for that.
 pub(crate) trait Producer: Send + 'static {
-    /// The next piece; `None` when there is no more. An error after the first piece cuts the answer.
+    /// The next piece, which may be empty; `None` when there is no more. An error after the first piece cuts the answer.
     fn next(&mut self) -> Result<Option<Vec<u8>>>;
 }
 
-type Turn = (Box<dyn Producer>, Result<Option<Vec<u8>>>);
+/// What a turn has made, and by whom; `None` when there is no more behind it.
+type Made = (Vec<u8>, Option<Box<dyn Producer>>);
 
-/// How long those who are making something may be without one of them coming to an end.
-const WAIT: Duration = Duration::from_secs(1);
+/// Makes pieces for one turn.
+fn make_some(mut producer: Box<dyn Producer>) -> Result<Made> {
+    let began = Instant::now();
+    let mut made = Vec::new();
+    while made.len() < TURN_BYTES {
+        match producer.next()? {
+            Some(piece) if made.is_empty() => made = piece,
+            Some(piece) => made.extend_from_slice(&piece),
+            None => return Ok((made, None)),
+        }
+        if began.elapsed() >= TURN_TIME {
+            break;
+        }
+    }
+    Ok((made, Some(producer)))
+}
 
-/// Does a piece of work that may take the processor for long: when it is its turn.
-pub(super) async fn in_turn<T: Send + 'static>(
+/// Does a piece of work that may take the processor for a while: when it is its turn.
+async fn in_turn<T: Send + 'static>(
     files: &Files,
     deed: impl FnOnce(&Files) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let mut turn = pin!(files.heavy.permits.acquire());
-    // Held until the work is done.
-    let _turn = loop {
+    let mut turn = pin!(files.heavy.permits.acquire_arc());
+    let turn = loop {
         let done = files.heavy.done.load(Ordering::Relaxed);
         let waited = async {
             Timer::after(WAIT).await;
@@ -53,40 +79,32 @@ pub(super) async fn in_turn<T: Send + 'static>(
             permit => break permit,
         }
     };
-    let result = files.run(deed).await;
-    files.heavy.done.fetch_add(1, Ordering::Relaxed);
-    result
+    files
+        .run(move |files| {
+            let result = deed(files);
+            // Here and not with the one who waits: who leaves does not end what is being made.
+            drop(turn);
+            files.heavy.done.fetch_add(1, Ordering::Relaxed);
+            result
+        })
+        .await
 }
+
+type Making = Pin<Box<dyn Future<Output = Result<Made>> + Send>>;
 
 /// See the module.
 pub(crate) struct Produced {
     files: Files,
     /// Pieces that were made before anybody asked.
     first: Option<Vec<u8>>,
-    making: Option<Pin<Box<dyn Future<Output = Turn> + Send>>>,
+    making: Option<Making>,
+    /// Ends the making of a piece, too, when the client has left.
+    _wanted: Option<Wanted>,
 }
 
-impl Produced {
-    fn make(files: &Files, mut producer: Box<dyn Producer>) -> Pin<Box<dyn Future<Output = Turn> + Send>> {
-        let files = files.clone();
-        Box::pin(async move {
-            let made = in_turn(&files, move |_| {
-                let piece = producer.next();
-                Ok((producer, piece))
-            });
-            // Only what stands around the deed fails here: nobody can act as the workload user any more.
-            made.await.unwrap_or_else(|error| (Box::new(Nothing), Err(error)))
-        })
-    }
-}
-
-/// What is left of a producer that cannot go on.
-struct Nothing;
-
-impl Producer for Nothing {
-    fn next(&mut self) -> Result<Option<Vec<u8>>> {
-        Ok(None)
-    }
+fn make(files: &Files, producer: Box<dyn Producer>) -> Making {
+    let files = files.clone();
+    Box::pin(async move { in_turn(&files, move |_| make_some(producer)).await })
 }
 
 impl Stream for Produced {
@@ -97,47 +115,63 @@ impl Stream for Produced {
         if let Some(first) = this.first.take() {
             return Poll::Ready(Some(Ok(first)));
         }
-        let Some(making) = &mut this.making else { return Poll::Ready(None) };
-        let (producer, piece) = ready!(making.as_mut().poll(cx));
-        this.making = None;
-        Poll::Ready(match piece {
-            Ok(Some(bytes)) => {
-                this.making = Some(Self::make(&this.files, producer));
-                Some(Ok(bytes))
+        while let Some(making) = &mut this.making {
+            let made = ready!(making.as_mut().poll(cx));
+            this.making = None;
+            match made {
+                Ok((bytes, producer)) => {
+                    this.making = producer.map(|producer| make(&this.files, producer));
+                    if !bytes.is_empty() {
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
+                }
+                Err(error) => return Poll::Ready(Some(Err(error))),
             }
-            Ok(None) => None,
-            Err(error) => Some(Err(error)),
-        })
+        }
+        Poll::Ready(None)
     }
 }
 
-/// An answer made by `open`, whole when it is small. What fails before the first 64 KiB are there is a refusal.
+/// An answer made by `open`, whole when it is small and soon there. What fails before that is a refusal.
 pub(crate) async fn respond<P: Producer>(
     files: &Files,
     content_type: &str,
-    doing: super::refusal::Doing,
+    doing: Doing,
     open: impl FnOnce(&Files) -> Result<P> + Send + 'static,
 ) -> Result<Response, Refusal> {
-    let begun = in_turn(files, move |files| {
-        let mut producer = open(files)?;
-        let mut first = Vec::new();
-        while first.len() < WHOLE_BYTES_MAX {
-            match producer.next()? {
-                Some(piece) if first.is_empty() => first = piece,
-                Some(piece) => first.extend_from_slice(&piece),
-                None => return Ok((first, None)),
-            }
-        }
-        Ok((first, Some(producer)))
-    });
-    match begun.await.map_err(|error| Refusal::File(doing, error))? {
-        (whole, None) => Ok(respond::whole(200, content_type, whole)),
-        (first, Some(producer)) => {
-            let making = Produced::make(files, Box::new(producer));
-            Ok(respond::pulled(
-                content_type,
-                Produced { files: files.clone(), first: Some(first), making: Some(making) },
-            ))
-        }
+    begin(files, content_type, None, open).await.map_err(|error| Refusal::File(doing, error))
+}
+
+/// The same as JSON for what may take long: `wanted` is dropped when nobody waits for the answer any more.
+pub(crate) async fn respond_while<P: Producer>(
+    files: &Files,
+    wanted: Wanted,
+    doing: Doing,
+    open: impl FnOnce(&Files) -> Result<P> + Send + 'static,
+) -> Result<Response, Refusal> {
+    begin(files, respond::JSON, Some(wanted), open).await.map_err(|error| Refusal::File(doing, error))
+}
+
+async fn begin<P: Producer>(
+    files: &Files,
+    content_type: &str,
+    wanted: Option<Wanted>,
+    open: impl FnOnce(&Files) -> Result<P> + Send + 'static,
+) -> Result<Response> {
+    let began = Instant::now();
+    let (mut first, mut producer) = in_turn(files, move |files| make_some(Box::new(open(files)?))).await?;
+    while first.len() < WHOLE_BYTES_MAX && began.elapsed() < WHOLE_TIME_MAX {
+        let Some(more) = producer.take() else { break };
+        let (piece, rest) = make(files, more).await?;
+        first.extend_from_slice(&piece);
+        producer = rest;
     }
+    Ok(match producer {
+        None => respond::whole(200, content_type, first),
+        Some(producer) => {
+            let first = Some(first).filter(|first| !first.is_empty());
+            let making = Some(make(files, producer));
+            respond::pulled(content_type, Produced { files: files.clone(), first, making, _wanted: wanted })
+        }
+    })
 }
