@@ -86,20 +86,20 @@ impl Names {
                 });
             }
         }
-        spans.sort_unstable_by(|a, b| name_in(&arena, a).cmp(name_in(&arena, b)));
+        spans.sort_unstable_by(|a, b| name_in(&arena, *a).cmp(name_in(&arena, *b)));
         Ok(Self { arena, spans, _room: room })
     }
 
     /// Entry `n`.
     pub(super) fn entry(&self, n: usize) -> Option<(&OsStr, Kind)> {
-        let span = self.spans.get(n)?;
+        let span = *self.spans.get(n)?;
         Some((OsStr::from_bytes(name_in(&self.arena, span)), span.kind))
     }
 
     /// What the entry of this name is.
     pub(super) fn find(&self, name: &OsStr) -> Option<Kind> {
         let found =
-            self.spans.binary_search_by(|span| name_in(&self.arena, span).cmp(name.as_bytes())).ok()?;
+            self.spans.binary_search_by(|span| name_in(&self.arena, *span).cmp(name.as_bytes())).ok()?;
         Some(self.spans[found].kind)
     }
 }
@@ -145,7 +145,7 @@ impl Listing {
     }
 }
 
-fn name_in<'a>(arena: &'a [u8], span: &Span) -> &'a [u8] {
+fn name_in(arena: &[u8], span: Span) -> &[u8] {
     let start = span.start as usize;
     &arena[start..start + usize::from(span.len)]
 }

@@ -156,7 +156,9 @@ mod tests {
             let all: Vec<_> = ["a", "b<"].map(found).into_iter().take(n).collect();
             let (mut out, mut matches) = (Vec::new(), Matches::default());
             matches.begin(&mut out, None);
-            all.iter().for_each(|item| matches.push(&mut out, item));
+            for item in &all {
+                matches.push(&mut out, item);
+            }
             matches.end(&mut out);
             assert_eq!(out, json::to_vec(&FindResponse { matches: all, total: n }));
         }

@@ -32,7 +32,7 @@ const BATCH_FILES_MAX: usize = 512;
 const BATCH_ENTRIES_MAX: usize = 8192;
 
 /// Folders that the files of one batch hold open.
-const BATCH_FOLDERS_MAX: usize = 64;
+const BATCH_FOLDERS_MAX: usize = 32;
 
 /// Files that are worth a second thread.
 const FILES_PER_THREAD: usize = 8;
@@ -114,11 +114,7 @@ impl Content {
         let wanted = if self.is_behind { 0 } else { self.batch };
         self.batch = (self.batch * 2).min(BATCH_FILES_MAX);
         let hits_max = self.left.unwrap_or(usize::MAX);
-        let turn = Turn {
-            wish: Wish { needle, context_lines: self.context_lines, hits_max },
-            stop: &self.stop,
-            held: AtomicUsize::new(0),
-        };
+        let turn = Turn::new(Wish { needle, context_lines: self.context_lines, hits_max }, &self.stop);
         let helpers = Helpers::take((self.jobs.len() / FILES_PER_THREAD).saturating_sub(1));
         self.eyes.resize_with((helpers.0 + 1).max(self.eyes.len()), || Mutex::new(Eye::new()));
         let (jobs, next_job) = (self.jobs.make_contiguous(), AtomicUsize::new(0));

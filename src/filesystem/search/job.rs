@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -13,8 +13,8 @@ use super::scan::{Eye, Hit, Scan, Wish};
 use super::stop::Stop;
 use crate::filesystem::Info;
 
-/// Windows of one file that are looked at in one turn: others have theirs, and what was found is told.
-const TURN_WINDOWS: usize = 64;
+/// Bytes that are read in one turn: then what was found is told.
+const TURN_BYTES_MAX: u64 = 128 << 20;
 
 /// Bytes of hits of one turn that wait for those of files before them.
 const HELD_BYTES_MAX: usize = 4 << 20;
@@ -43,17 +43,26 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
     /// Every job of the turn looks for this.
-    pub(super) wish: Wish<'a>,
+    wish: Wish<'a>,
     /// Whether anybody wants it.
-    pub(super) stop: &'a Stop,
+    stop: &'a Stop,
     /// Bytes of the hits of this turn.
-    pub(super) held: AtomicUsize,
+    held: AtomicUsize,
+    /// Bytes that were read.
+    passed: AtomicU64,
 }
 
-impl Turn<'_> {
-    /// Whether as much was found as is held at one time.
+impl<'a> Turn<'a> {
+    /// A new one.
+    pub(super) fn new(wish: Wish<'a>, stop: &'a Stop) -> Self {
+        Self { wish, stop, held: AtomicUsize::new(0), passed: AtomicU64::new(0) }
+    }
+
+    /// Whether as much was found as is held at one time, or as much read, or nobody wants more.
     pub(super) fn is_full(&self) -> bool {
-        self.held.load(Ordering::Relaxed) >= HELD_BYTES_MAX || self.stop.is_set()
+        self.held.load(Ordering::Relaxed) >= HELD_BYTES_MAX
+            || self.passed.load(Ordering::Relaxed) >= TURN_BYTES_MAX
+            || self.stop.is_set()
     }
 }
 
@@ -81,15 +90,15 @@ impl Job {
         if let State::New = self.state {
             self.state = self.open()?;
         }
-        for _ in 0..TURN_WINDOWS {
-            let State::Open(file, scan) = &mut self.state else { break };
-            let found = self.hits.len();
+        while let State::Open(file, scan) = &mut self.state {
+            let (found, from) = (self.hits.len(), scan.passed());
             // Files before this one may have had hits since it was left.
             let hits_max = turn.wish.hits_max.saturating_sub(found);
             let wish = Wish { hits_max, ..turn.wish };
             let is_end = hits_max == 0 || scan.window(file, eye, wish, &mut self.hits).unwrap_or(true);
             let bytes: usize = self.hits[found..].iter().map(Hit::bytes).sum();
             turn.held.fetch_add(bytes, Ordering::Relaxed);
+            turn.passed.fetch_add(scan.passed().saturating_sub(from), Ordering::Relaxed);
             if is_end || self.hits.len() >= turn.wish.hits_max {
                 self.state = State::Done;
             }
@@ -112,8 +121,8 @@ impl Job {
         let info = rustix::fs::fstat(&file).map(|stat| Info::new(&stat));
         Ok(match info {
             Ok(info) if info.is_file() => {
-                let size = if self.is_pseudo { 0 } else { info.size };
-                State::Open(File::from(file), Scan::new(size, self.is_pseudo))
+                let scan = if self.is_pseudo { Scan::pseudo() } else { Scan::new(info.size) };
+                State::Open(File::from(file), scan)
             }
             _ => State::Done,
         })

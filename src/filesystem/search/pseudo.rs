@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 /// The numbers of `statfs(2)`: proc, sysfs, debugfs, tracefs, cgroup, cgroup2, securityfs, bpf, configfs, devpts, pstore, selinuxfs,
-/// binfmt_misc, efivarfs, mqueue, fusectl, rpc_pipefs, nsfs, nfsd, smackfs, and autofs, which mounts what is looked at.
+/// `binfmt_misc`, efivarfs, mqueue, fusectl, `rpc_pipefs`, nsfs, nfsd, smackfs, and autofs, which mounts what is looked at.
 const PSEUDO: [u32; 21] = [
     0x9fa0,
     0x6265_6572,

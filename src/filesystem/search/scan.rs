@@ -4,7 +4,7 @@
 //! and go on later, and a file of any size takes one window of memory. A line that is longer than a window is gone through in windows
 //! that overlap, for where it ends and where the text stands first; of it, as of every line, a bounded part is shown.
 
-use std::io;
+use std::io::{self, BufRead};
 use std::ops::Range;
 
 use grep_searcher::{BinaryDetection, MmapChoice, Searcher, SearcherBuilder, Sink, SinkMatch};
@@ -13,8 +13,11 @@ use super::context::{SHOWN_BYTES_MAX, lines_after, lines_before, shown, whole_ch
 use super::needle::Needle;
 use super::read_at::ReadAt;
 
-/// What is read at one time: most files are smaller.
-const WINDOW_BYTES: usize = 1 << 20;
+/// What is read at one time: most files are smaller, and five hundred searches at once on two processors hold 256 MB.
+const WINDOW_BYTES: usize = 256 << 10;
+
+/// What is read of a file of the kernel, which may have no end.
+const PSEUDO_BYTES_MAX: u64 = 1 << 20;
 
 /// Bytes of hits after which a window is left before its end: 20 lines around each of a million short lines would be 20 MB.
 const HITS_BYTES_MAX: usize = 256 << 10;
@@ -49,7 +52,7 @@ pub(super) struct Eye {
 }
 
 impl Eye {
-    /// With windows of 1 MiB.
+    /// With windows of the usual size.
     pub(super) fn new() -> Self {
         Self::with_windows(WINDOW_BYTES)
     }
@@ -84,8 +87,8 @@ pub(super) struct Scan {
     long: Option<Long>,
     /// Where the file ended when it was opened, or zero.
     size: u64,
-    /// Only one window of it is looked at.
-    is_short: bool,
+    /// Where it ends for us, whatever is behind.
+    end: u64,
 }
 
 /// What hits are wanted.
@@ -100,9 +103,24 @@ pub(super) struct Wish<'a> {
 }
 
 impl Scan {
-    /// From the beginning of a file; with `is_short` its first MiB is all.
-    pub(super) fn new(size: u64, is_short: bool) -> Self {
-        Self { offset: 0, line: 1, long: None, size, is_short }
+    /// From the beginning of a file of so many bytes; zero says that it is not known.
+    pub(super) fn new(size: u64) -> Self {
+        Self { offset: 0, line: 1, long: None, size, end: u64::MAX }
+    }
+
+    /// From the beginning of a file of the kernel; its first MiB is all.
+    pub(super) fn pseudo() -> Self {
+        Self { end: PSEUDO_BYTES_MAX, ..Self::new(0) }
+    }
+
+    /// How much of the file was read.
+    pub(super) fn passed(&self) -> u64 {
+        self.long.map_or(self.offset, |long| long.next)
+    }
+
+    /// How much of a window at an offset may be filled.
+    fn room(&self, offset: u64, window: usize) -> usize {
+        usize::try_from(self.end.saturating_sub(offset)).unwrap_or(usize::MAX).min(window)
     }
 
     /// Looks at one window, and adds what it finds to `hits`. True at the end of the file.
@@ -113,12 +131,13 @@ impl Scan {
         wish: Wish<'_>,
         hits: &mut Vec<Hit>,
     ) -> io::Result<bool> {
-        if let Some(long) = self.long {
-            return self.long_window(long, file, eye, wish, hits);
+        if self.long.is_some() {
+            return self.long_window(file, eye, wish, hits);
         }
         let Eye { searcher, window } = eye;
-        let filled = file.fill(window, self.offset, self.size)?;
-        let is_end = filled < window.len() || self.is_short;
+        let room = self.room(self.offset, window.len());
+        let filled = file.fill(&mut window[..room], self.offset, self.size)?;
+        let is_end = filled < window.len();
         let lines = match window[..filled].iter().rposition(|byte| *byte == b'\n') {
             _ if is_end => filled,
             Some(end) => end + 1,
@@ -133,7 +152,6 @@ impl Scan {
             offset: self.offset,
             line: self.line,
             is_end,
-            is_short: self.is_short,
             wish,
             left: wish.hits_max,
             bytes: 0,
@@ -155,16 +173,17 @@ impl Scan {
 
     fn long_window(
         &mut self,
-        mut long: Long,
         file: &impl ReadAt,
         eye: &mut Eye,
         wish: Wish<'_>,
         hits: &mut Vec<Hit>,
     ) -> io::Result<bool> {
-        let filled = file.fill(&mut eye.window, long.next, self.size)?;
+        let mut long = self.long.unwrap_or(Long { next: self.offset, hit: None });
+        let room = self.room(long.next, eye.window.len());
+        let filled = file.fill(&mut eye.window[..room], long.next, self.size)?;
         let is_end = filled < eye.window.len();
         let bytes = &eye.window[..filled];
-        let newline = bytes.iter().position(|byte| *byte == b'\n');
+        let newline = newline_in(bytes)?;
         let bytes = &bytes[..newline.unwrap_or(filled)];
         if long.hit.is_none() {
             long.hit = wish.needle.find(bytes).map(|at| long.next - self.offset + at as u64);
@@ -233,8 +252,14 @@ fn read_after(file: &impl ReadAt, begin: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+fn newline_in(bytes: &[u8]) -> io::Result<Option<usize>> {
+    // The fastest way that the standard library has.
+    let passed = (&mut &*bytes).skip_until(b'\n')?;
+    Ok(passed.checked_sub(1).filter(|at| bytes[*at] == b'\n'))
+}
+
 fn newlines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+    bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum()
 }
 
 /// Takes the hits of one window.
@@ -245,8 +270,6 @@ struct Lens<'a, F> {
     line: u64,
     /// Nothing is behind the window.
     is_end: bool,
-    /// Nothing but the window may be read.
-    is_short: bool,
     wish: Wish<'a>,
     left: usize,
     bytes: usize,
@@ -289,7 +312,7 @@ impl<F: ReadAt> Lens<'_, F> {
         };
         let near = &self.window[line.end..self.window.len().min(line.end + SHOWN_BYTES_MAX)];
         let (to, is_all) = lines_after(near, n);
-        let is_all = is_all || self.is_end || self.is_short || near.len() == SHOWN_BYTES_MAX;
+        let is_all = is_all || self.is_end || near.len() == SHOWN_BYTES_MAX;
         let after = if is_all {
             near[..to].to_vec()
         } else {

@@ -119,11 +119,8 @@ fn nothing_is_waited_for() {
     let folder = rustix::fs::open(&tree.0, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
     let folder = std::sync::Arc::new(folder);
     let needle = Needle::new("needle", true).unwrap();
-    let turn = Turn {
-        wish: Wish { needle: &needle, context_lines: 0, hits_max: 9 },
-        stop: &Stop::new(),
-        held: AtomicUsize::new(0),
-    };
+    let stop = Stop::new();
+    let turn = Turn::new(Wish { needle: &needle, context_lines: 0, hits_max: 9 }, &stop);
     for name in ["fifo", "socket", "link", "gone"] {
         let mut job = Job::new(folder.clone(), std::path::Path::new(name), false);
         job.search(&mut Eye::new(), &turn).unwrap();

@@ -8,7 +8,7 @@ use super::*;
 fn scan(text: &[u8], query: &str, (window, turn, context_lines): (usize, usize, usize)) -> Vec<Hit> {
     let needle = Needle::new(query, false).unwrap();
     let mut eye = Eye::with_windows(window);
-    let (mut scan, mut hits) = (Scan::new(0, false), Vec::new());
+    let (mut scan, mut hits) = (Scan::new(0), Vec::new());
     loop {
         let wish = Wish { needle: &needle, context_lines, hits_max: turn };
         if scan.window(&text, &mut eye, wish, &mut hits).unwrap() {
@@ -79,11 +79,14 @@ fn a_giant_line_is_shown_in_part() {
 }
 
 #[test]
-fn a_file_of_the_kernel_has_one_window() {
-    let text = "needle\n".repeat(10);
+fn a_file_of_the_kernel_is_not_read_to_its_end() {
     let needle = Needle::new("needle", true).unwrap();
-    let (mut eye, mut hits) = (Eye::with_windows(35), Vec::new());
-    let wish = Wish { needle: &needle, context_lines: 9, hits_max: 100 };
-    assert!(Scan::new(0, true).window(&text.as_bytes(), &mut eye, wish, &mut hits).unwrap());
-    assert_eq!(hits.len(), 5);
+    for (text, expect) in [("needle\n".repeat(10), 7), ("needle".repeat(20), 1)] {
+        let (mut eye, mut hits) = (Eye::with_windows(24), Vec::new());
+        let wish = Wish { needle: &needle, context_lines: 9, hits_max: 100 };
+        let mut scan = Scan { end: 48, ..Scan::new(0) };
+        while !scan.window(&text.as_bytes(), &mut eye, wish, &mut hits).unwrap() {}
+        assert_eq!(hits.len(), expect);
+        assert!(scan.passed() <= 49);
+    }
 }

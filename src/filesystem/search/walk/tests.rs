@@ -15,13 +15,12 @@ impl Tree {
         let dir = std::env::temp_dir().join(format!("boxd-walk-{}", fastrand::u64(..)));
         fs::create_dir(&dir).unwrap();
         for path in paths {
-            match path.strip_suffix('/') {
-                Some(folder) => fs::create_dir_all(dir.join(folder)).unwrap(),
-                None => {
-                    fs::create_dir_all(dir.join(path).parent().unwrap()).unwrap();
-                    fs::write(dir.join(path), path).unwrap();
-                }
+            if let Some(folder) = path.strip_suffix('/') {
+                fs::create_dir_all(dir.join(folder)).unwrap();
+                continue;
             }
+            fs::create_dir_all(dir.join(path).parent().unwrap()).unwrap();
+            fs::write(dir.join(path), path).unwrap();
         }
         Self(dir)
     }
@@ -138,7 +137,7 @@ fn a_folder_that_moved_away_is_left_out() {
 #[test]
 fn what_cannot_be_read_is_left_out() {
     let tree = Tree::new(&["a/x", "b/y"]);
-    fs::set_permissions(tree.0.join("a"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(tree.0.join("a"), fs::Permissions::from_mode(0o0)).unwrap();
     let found = tree.paths(Scope::default());
     // Root reads everything.
     let expect: &[&str] =
