@@ -11,6 +11,7 @@
 
 mod content;
 mod context;
+mod folder;
 mod fuzzy;
 mod ignored;
 mod job;

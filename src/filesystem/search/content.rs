@@ -14,6 +14,7 @@ use std::thread;
 use globset::GlobSet;
 use rustix::io::Errno;
 
+use super::folder::Folder;
 use super::job::{Job, Turn};
 use super::needle::Needle;
 use super::scan::{Eye, Hit, Wish};
@@ -111,7 +112,7 @@ impl Content {
             }
             self.jobs = jobs;
         }
-        let wanted = if self.is_behind { 0 } else { self.batch };
+        let wanted = if self.is_behind || Folder::are_plenty() { 0 } else { self.batch };
         self.batch = (self.batch * 2).min(BATCH_FILES_MAX);
         let hits_max = self.left.unwrap_or(usize::MAX);
         let turn = Turn::new(Wish { needle, context_lines: self.context_lines, hits_max }, &self.stop);

@@ -1,7 +1,6 @@
 //! `Job`: one file that is to be searched, and what was found in it so far.
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -9,6 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::folder::Folder;
 use super::scan::{Eye, Hit, Scan, Wish};
 use super::stop::Stop;
 use crate::filesystem::Info;
@@ -30,7 +30,7 @@ enum State {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Job {
-    folder: Arc<OwnedFd>,
+    folder: Arc<Folder>,
     /// Below the searched folder.
     pub(super) path: PathBuf,
     is_pseudo: bool,
@@ -68,7 +68,7 @@ impl<'a> Turn<'a> {
 
 impl Job {
     /// A file of a folder; `path` ends with its name.
-    pub(super) fn new(folder: Arc<OwnedFd>, path: &Path, is_pseudo: bool) -> Self {
+    pub(super) fn new(folder: Arc<Folder>, path: &Path, is_pseudo: bool) -> Self {
         Self { folder, path: path.to_owned(), is_pseudo, state: State::New, hits: Vec::new() }
     }
 
@@ -78,7 +78,7 @@ impl Job {
     }
 
     /// The folder that it holds open.
-    pub(super) fn folder(&self) -> &Arc<OwnedFd> {
+    pub(super) fn folder(&self) -> &Arc<Folder> {
         &self.folder
     }
 

@@ -6,7 +6,6 @@
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::folder::Folder;
 use super::ignored::{self, Rules};
 use super::pseudo::is_pseudo;
 use super::stop::Stop;
@@ -41,7 +41,7 @@ struct Level {
     names: Names,
     next: usize,
     /// `None` when it was closed.
-    folder: Option<Arc<OwnedFd>>,
+    folder: Option<Arc<Folder>>,
     /// Which folder it is; noted when it is closed.
     id: (u64, u64),
     /// Where its own path ends.
@@ -73,6 +73,7 @@ impl Walk {
         let failed = |errno| Error::file("open", &place.absolute, errno);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let folder = files.root.open(&place.absolute, flags, Mode::empty()).map_err(failed)?;
+        let folder = Folder::new(folder);
         let above = if scope.gitignore { ignored::above(files, &place.absolute) } else { Vec::new() };
         let mut walk = Self {
             files: files.clone(),
@@ -86,7 +87,7 @@ impl Walk {
             is_pseudo: is_pseudo(&folder),
             scope,
         };
-        let names = Names::read(files, &folder, &place.absolute)?;
+        let names = Names::read(files, folder.fd(), &place.absolute)?;
         walk.push(folder, names);
         Ok(walk)
     }
@@ -145,7 +146,7 @@ impl Walk {
     }
 
     /// The folder that the entry is in.
-    pub(super) fn folder(&self) -> Option<&Arc<OwnedFd>> {
+    pub(super) fn folder(&self) -> Option<&Arc<Folder>> {
         self.levels.last().and_then(|level| level.folder.as_ref())
     }
 
@@ -161,7 +162,7 @@ impl Walk {
     /// Goes into the folder that the entry is, if that is possible.
     fn enter(&mut self) -> Result<()> {
         let Some(parent) = self.folder() else { return Ok(()) };
-        let folder = match open_folder(parent, self.name()) {
+        let folder = match parent.open(self.name()) {
             Err(errno @ (Errno::MFILE | Errno::NFILE)) => return Err(self.failed(errno)),
             Err(_) => return Ok(()),
             Ok(folder) => folder,
@@ -169,7 +170,7 @@ impl Walk {
         if !self.is_pseudo && is_pseudo(&folder) {
             return Ok(());
         }
-        match Names::read(&self.files, &folder, &self.root) {
+        match Names::read(&self.files, folder.fd(), &self.root) {
             Err(error @ (Error::TooMuch { .. } | Error::FilesBusy)) => return Err(error),
             // It has gone, or the disk cannot read it.
             Err(_) => {}
@@ -178,9 +179,9 @@ impl Walk {
         Ok(())
     }
 
-    fn push(&mut self, folder: OwnedFd, names: Names) {
+    fn push(&mut self, folder: Folder, names: Names) {
         let has_rules = self.scope.gitignore && names.find(OsStr::new(ignored::NAME)) == Some(Kind::File);
-        let rules = if has_rules { Rules::of(&folder) } else { None };
+        let rules = if has_rules { Rules::of(folder.fd()) } else { None };
         let path_len = self.path.len();
         let folder = Some(Arc::new(folder));
         self.levels.push(Level { names, next: 0, folder, id: (0, 0), path_len, rules });
@@ -188,7 +189,7 @@ impl Walk {
         if let Some(level) = far.map(|far| &mut self.levels[far])
             && let Some(folder) = level.folder.take()
         {
-            level.id = id(&folder).unwrap_or_default();
+            level.id = folder.id().unwrap_or_default();
         }
     }
 
@@ -199,9 +200,9 @@ impl Walk {
         if level.folder.is_some() {
             return Ok(());
         }
-        let found = done.folder.map_or(Err(Errno::NOENT), |folder| open_folder(&folder, OsStr::new("..")));
+        let found = done.folder.map_or(Err(Errno::NOENT), |folder| folder.open(OsStr::new("..")));
         match found {
-            Ok(folder) if id(&folder) == Ok(level.id) => level.folder = Some(Arc::new(folder)),
+            Ok(folder) if folder.id() == Ok(level.id) => level.folder = Some(Arc::new(folder)),
             Err(errno @ (Errno::MFILE | Errno::NFILE)) => return Err(self.failed(errno)),
             _ => level.next = usize::MAX,
         }
@@ -211,15 +212,6 @@ impl Walk {
     fn failed(&self, errno: Errno) -> Error {
         Error::file("open", self.root.join(self.path()), errno)
     }
-}
-
-fn open_folder(parent: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    rustix::fs::openat(parent, name, flags, Mode::empty())
-}
-
-fn id(folder: &OwnedFd) -> Result<(u64, u64), Errno> {
-    rustix::fs::fstat(folder).map(|stat| (stat.st_dev, stat.st_ino))
 }
 
 #[cfg(test)]

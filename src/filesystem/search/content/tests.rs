@@ -117,7 +117,7 @@ fn nothing_is_waited_for() {
     assert_eq!(tree.search(options("needle", None)), [("file".to_owned(), 1)]);
     // Even what became a FIFO behind the walk's back.
     let folder = rustix::fs::open(&tree.0, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
-    let folder = std::sync::Arc::new(folder);
+    let folder = std::sync::Arc::new(Folder::new(folder));
     let needle = Needle::new("needle", true).unwrap();
     let stop = Stop::new();
     let turn = Turn::new(Wish { needle: &needle, context_lines: 0, hits_max: 9 }, &stop);

@@ -100,12 +100,12 @@ fn a_tree_may_be_deeper_than_paths_and_descriptors() {
     const DEPTH: usize = 150;
     let tree = Tree::new(&["z"]);
     let name = "d".repeat(50);
-    let mut at = rustix::fs::open(&tree.0, OFlags::PATH, Mode::empty()).unwrap();
+    let mut at = Folder::new(rustix::fs::open(&tree.0, OFlags::PATH, Mode::empty()).unwrap());
     for _ in 0..DEPTH {
         for name in [name.as_str(), "e"] {
             mkdirat(&at, name, Mode::from_raw_mode(0o755)).unwrap();
         }
-        at = open_folder(&at, OsStr::new(&name)).unwrap();
+        at = at.open(OsStr::new(&name)).unwrap();
     }
     let mut walk = tree.walk_in(Root::whole(), ".", Scope::default());
     let (mut found, mut longest, mut last) = (0, 0, String::new());
