@@ -296,7 +296,7 @@ fn open_files(config: &Config, home: Option<PathBuf>, here: &Path) -> io::Result
         tracing::debug!(%error, "names of files that are being replaced are not noted");
     }
     let user = config.user.as_ref().map(|user| user.ids.clone());
-    Ok(Files::new(root, working_dir, home, user, pending.ok()))
+    Ok(Files::new(root, working_dir, home, user).noting(pending.ok()))
 }
 
 fn confining(folder: &Path, errno: rustix::io::Errno) -> io::Error {

@@ -263,7 +263,7 @@ mod tests {
     fn files() -> (Files, PathBuf) {
         let dir = std::env::temp_dir().join(format!("boxd-cp-{}", fastrand::u64(..)));
         std::fs::create_dir(&dir).unwrap();
-        (Files::new(super::super::root::Root::whole(), &dir, None, None, None), dir)
+        (Files::new(super::super::root::Root::whole(), &dir, None, None), dir)
     }
 
     fn copied(files: &Files, from: &str, to: &str, no_overwrite: bool) -> Result<(), String> {

@@ -70,13 +70,7 @@ pub(crate) struct Heavy {
 
 impl Files {
     /// A handle.
-    pub(crate) fn new(
-        root: Root,
-        working_dir: &Path,
-        home: Option<PathBuf>,
-        user: Option<Ids>,
-        pending: Option<Pending>,
-    ) -> Self {
+    pub(crate) fn new(root: Root, working_dir: &Path, home: Option<PathBuf>, user: Option<Ids>) -> Self {
         let working_dir = path::clean(&[b"/", working_dir.as_os_str().as_bytes()].concat());
         let shared = Shared {
             root,
@@ -87,10 +81,18 @@ impl Files {
             umask: umask(),
             heavy: Heavy { permits: Arc::new(Semaphore::new(HEAVY_MAX)), done: AtomicU64::new(0) },
             names_bytes: AtomicUsize::new(0),
-            pending,
+            pending: None,
             turns: std::array::from_fn(|_| Mutex::new(())),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// The same, with a place for the names that files have for an instant. To be said before there is a second handle.
+    pub(crate) fn noting(mut self, pending: Option<Pending>) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.pending = pending;
+        }
+        self
     }
 
     /// What a path means; `~` is the home folder, textually, as the known server has it.

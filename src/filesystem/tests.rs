@@ -18,7 +18,7 @@ impl Folder {
     fn new() -> Self {
         let path = std::env::temp_dir().join(format!("boxd-files-{:016x}", fastrand::u64(..)));
         fs::create_dir(&path).unwrap();
-        let files = Files::new(Root::whole(), &path, None, None, None);
+        let files = Files::new(Root::whole(), &path, None, None);
         Self { path, files }
     }
 
