@@ -175,3 +175,36 @@ async fn begin<P: Producer>(
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use futures_lite::StreamExt;
+
+    use super::*;
+    use crate::filesystem::{Root, Stop};
+
+    struct Pieces(Vec<Option<&'static str>>);
+
+    impl Producer for Pieces {
+        fn next(&mut self) -> Result<Option<Vec<u8>>> {
+            Ok(self.0.remove(0).map(|piece| piece.as_bytes().to_vec()))
+        }
+    }
+
+    #[test]
+    fn an_empty_piece_is_not_sent_and_no_end() {
+        let files = Files::new(Root::whole(), Path::new("/"), None, None);
+        let stop = Stop::new();
+        let pieces = Pieces(vec![Some(""), Some("b"), Some(""), Some(""), Some("c"), None]);
+        let making = Some(make(&files, Box::new(pieces)));
+        let mut produced =
+            Produced { files, first: Some(b"a".to_vec()), making, _wanted: Some(stop.wanted()) };
+        let got: Vec<_> = smol::block_on((&mut produced).map(Result::unwrap).collect());
+        assert_eq!(got.concat(), b"abc");
+        assert!(!stop.is_set());
+        drop(produced);
+        assert!(stop.is_set());
+    }
+}
