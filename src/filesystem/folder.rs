@@ -65,6 +65,8 @@ pub(crate) struct Removal {
     place: Place,
     /// What it is.
     pub(crate) what: Removed,
+    /// Whether it is a folder, or a link to one, which clients of this API are told of as one.
+    pub(crate) leads_to_folder: bool,
 }
 
 impl Removal {
@@ -72,7 +74,10 @@ impl Removal {
     pub(crate) fn find(files: &Files, place: &Place) -> Result<Self> {
         let (entry, info) = existing(files, place)?;
         let what = if info.is_folder() { Removed::Folder } else { Removed::File };
-        Ok(Self { entry, place: place.clone(), what })
+        let leads_to_folder = info.is_folder()
+            || info.is_link()
+                && files.root.stat(&place.absolute, true).is_ok_and(|stat| Info::new(&stat).is_folder());
+        Ok(Self { entry, place: place.clone(), what, leads_to_folder })
     }
 
     /// Removes it; a folder with what is in it only when that is wanted.

@@ -2,7 +2,7 @@
 
 use tide::{Request, Response};
 
-use crate::filesystem::{Removal, Removed};
+use crate::filesystem::Removal;
 use crate::http::context::Context;
 use crate::http::json_body::JsonBody;
 use crate::http::refusal::{Doing, Refusal};
@@ -28,13 +28,14 @@ pub(crate) async fn delete(request: Request<Context>) -> Result<Response, Refusa
         let place = place.clone();
         files.run(move |files| {
             let removal = Removal::find(files, &place)?;
-            Ok((removal.what, removal.run(recursive)))
+            Ok((removal.leads_to_folder, removal.run(recursive)))
         })
     };
-    let (what, result) = removed.await.map_err(|error| Refusal::File(Doing::Deleting, error))?;
-    let (message, doing) = match what {
-        Removed::File => ("File deleted successfully", Doing::DeletingFile),
-        Removed::Folder => ("Directory deleted successfully", Doing::DeletingFolder),
+    let (is_folder, result) = removed.await.map_err(|error| Refusal::File(Doing::Deleting, error))?;
+    let (message, doing) = if is_folder {
+        ("Directory deleted successfully", Doing::DeletingFolder)
+    } else {
+        ("File deleted successfully", Doing::DeletingFile)
     };
     result.map_err(|error| Refusal::File(doing, error))?;
     let path = file_view::text(place.given.as_os_str());
