@@ -184,13 +184,17 @@ impl Upload {
             }
             Some(_) if self.options.append => {
                 let file = open_existing(&entry, OFlags::APPEND)?;
-                self.append_to(&file)?;
+                if let Err(errno) = self.append_to(&file) {
+                    return Ok(Err(self.failed("write", errno)));
+                }
                 return Ok(Ok(Written { method: Method::Appended, info: info(&file)? }));
             }
             Some(stat) if self.replace(&entry, &stat, (&path, turn.number))? => Method::Replaced,
             Some(stat) => {
                 let file = open_existing(&entry, OFlags::empty())?;
-                self.overwrite(&file, &stat)?;
+                if let Err(errno) = self.overwrite(&file, &stat) {
+                    return Ok(Err(self.failed("write", errno)));
+                }
                 return Ok(Ok(Written { method: Method::InPlace, info: info(&file)? }));
             }
         };

@@ -47,6 +47,7 @@ const DECODE_HERE_BYTES_MAX: usize = 64 * 1024;
         (status = 412, description = "The file is not the one that was expected.", body = crate::wire::system::ErrorResponse),
         (status = 413, description = "The body is too large (`--max-upload-bytes`; `--max-json-file-bytes` for JSON).", body = crate::wire::system::ErrorResponse),
         (status = 422, description = "It cannot be written: a folder, a FIFO, no permission, a read-only file system, a name that is too long.", body = crate::wire::system::ErrorResponse),
+        (status = 500, description = "The disk failed.", body = crate::wire::system::ErrorResponse),
         (status = 503, description = "Too many request bodies at once, or the daemon is going away.", body = crate::wire::system::ErrorResponse),
         (status = 507, description = "There is no space; the old file is as it was.", body = crate::wire::system::ErrorResponse),
 ))]
