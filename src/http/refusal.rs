@@ -193,6 +193,8 @@ pub(crate) enum Doing {
     MakingFolder,
     /// Making the folder of a tree.
     MakingRoot,
+    /// Writing a file of a tree, and making the folders above it.
+    WritingTree,
     /// Removing whatever it is.
     Deleting,
     /// Removing a file.
@@ -223,7 +225,10 @@ impl Doing {
             Self::Copying(destination) => return format!("error copying destination {destination}: "),
             Self::Listing => "error listing directory: ",
             Self::Opening => "error opening file: ",
-            Self::Writing => "error writing file: ",
+            Self::WritingTree if matches!(error, Error::File { action: "mkdir", .. }) => {
+                "error creating parent directory: "
+            }
+            Self::Writing | Self::WritingTree => "error writing file: ",
             Self::Uploading => "error writing binary file: ",
             Self::MakingFolder => "error creating directory: ",
             Self::MakingRoot => "error creating root directory: ",

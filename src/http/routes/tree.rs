@@ -92,7 +92,7 @@ pub(crate) async fn put(mut request: Request<Context>) -> Result<Response, Refus
     files
         .run(move |files| write_all(files, &root, tree))
         .await
-        .map_err(|error| Refusal::File(Doing::Writing, error))?;
+        .map_err(|error| Refusal::File(Doing::WritingTree, error))?;
     request::change_made(&mut request);
     produced::respond(&files, respond::JSON, Doing::Listing, move |files| ListingBody::open(files, place))
         .await
