@@ -184,6 +184,12 @@ pub(crate) enum Error {
     /// A folder is wanted.
     #[error("path is not a directory")]
     NotFolder,
+    /// As many watches of one user are open as the kernel allows, or as many descriptors.
+    #[error("too many watches or open files (fs.inotify.max_user_instances); try again when some have ended")]
+    TooManyWatchers,
+    /// As many folders are watched as the kernel allows.
+    #[error("too many watched folders: leave some out with `ignore`, or raise fs.inotify.max_user_watches")]
+    TooManyWatches,
     /// It cannot be copied, or not to there.
     #[error("{why}: {}", path.display())]
     CopyRefused {

@@ -1,6 +1,6 @@
 //! Files: reading, writing, finding and watching them.
 //!
-//! Nothing here knows HTTP, and nothing is async: each call is made where waiting for a disk is allowed (`Files::run`), as the
+//! Nothing here knows HTTP, and nothing but the kernel's reports of changes (`watch/hub.rs`) is async: each call is made where waiting for a disk is allowed (`Files::run`), as the
 //! workload user when there is one. What is long (a listing, a search, a download) is a source that gives piece after piece when
 //! asked, so a client that takes its time holds no thread.
 //!
@@ -27,6 +27,7 @@ mod staging;
 mod transfer;
 mod tree;
 mod upload;
+mod watch;
 
 pub(crate) use change::{Change, change, parse_mode};
 pub(crate) use condition::{Condition, Tags};
@@ -45,6 +46,9 @@ pub(crate) use search::{
 };
 pub(crate) use tree::{Tree, TreeFile, TreeLimits, TreeOptions, names as names_of};
 pub(crate) use upload::{Method, Upload, WriteOptions, Written};
+pub(crate) use watch::{
+    Asked as WatchAsked, Event as WatchEvent, Ignore, Op as WatchOp, Turn as WatchTurn, Watcher,
+};
 
 #[cfg(test)]
 mod tests;

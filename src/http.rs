@@ -38,6 +38,7 @@ mod sink;
 mod stream_answer;
 mod target;
 mod view;
+mod watch_stream;
 mod wire;
 
 use std::sync::Arc;
@@ -54,7 +55,7 @@ use context::{Context, Shared};
 use route_table::RouteTable;
 use routes::{
     content_search, docs, file_deeds, file_find, file_read, file_remove, file_search, file_write, process,
-    process_end, process_logs, process_start, process_stats, process_stdin, system, tree, upgrade,
+    process_end, process_logs, process_start, process_stats, process_stdin, system, tree, upgrade, watch,
 };
 use wire::Application;
 
@@ -115,6 +116,8 @@ fn register_files(t: &mut RouteTable, app: &mut tide::Server<Context>) {
         t.route(app, Head, pattern, |_request| async { Ok(respond::empty(200)) });
     }
     t.route(app, Get, "/filesystem-stat/:file", file_deeds::get_stat);
+    t.route(app, Get, "/watch/filesystem/:file", watch::get);
+    t.route(app, Head, "/watch/filesystem/:file", |_request| async { Ok(respond::empty(200)) });
     t.route(app, Post, "/filesystem-copy", file_deeds::post_copy);
     t.route(app, Post, "/filesystem-move", file_deeds::post_move);
     t.route(app, Post, "/filesystem-symlink", file_deeds::post_symlink);

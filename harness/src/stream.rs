@@ -1,7 +1,7 @@
 //! Streams: an answer's body read as events, in each of the API's dialects, and judged as one.
 //!
 //! ```text
-//! body bytes ──> Sse | Ndjson | Text ──> Findings (events, broken rules, heartbeats) ──> join ──> Pieces
+//! body bytes ──> Sse | Ndjson | Text | Watch ──> Findings (events, broken rules, heartbeats) ──> join ──> Pieces
 //! ```
 //! How a server cuts output into events, and when heartbeats come, is no contract: both are gone after `join`. What is
 //! contract is checked on the way, on the raw bytes, and each broken rule becomes a sentence.
@@ -12,6 +12,7 @@ mod ndjson;
 mod second_opinion;
 mod sse;
 mod text;
+mod watch;
 
 pub(crate) use self::{
     event::{Event, Findings, output_bytes},
@@ -20,7 +21,7 @@ pub(crate) use self::{
 
 use serde_json::Value;
 
-use self::{ndjson::Ndjson, sse::Sse, text::Text};
+use self::{ndjson::Ndjson, sse::Sse, text::Text, watch::Watch};
 use crate::client::{Ending, Head};
 
 /// What of a request decides how its answer is read.
@@ -45,6 +46,7 @@ enum Decoder {
     Sse(Sse),
     Ndjson(Ndjson),
     Text(Text),
+    Watch(Watch),
 }
 
 impl Asked {
@@ -69,6 +71,7 @@ impl StreamLog {
                 (Decoder::Ndjson(Ndjson::new(by_name)), !follows_logs)
             }
             "text/plain" if follows_logs => (Decoder::Text(Text::default()), false),
+            "text/plain" if asked.path.starts_with("/watch/") => (Decoder::Watch(Watch::default()), false),
             _ => return None,
         };
         Some(Self { decoder, findings: Findings::default(), needs_terminal })
@@ -80,6 +83,7 @@ impl StreamLog {
             Decoder::Sse(sse) => sse.feed(bytes, &mut self.findings),
             Decoder::Ndjson(ndjson) => ndjson.feed(bytes, &mut self.findings),
             Decoder::Text(text) => text.feed(bytes, &mut self.findings),
+            Decoder::Watch(watch) => watch.feed(bytes, &mut self.findings),
         }
     }
 
@@ -96,6 +100,7 @@ impl StreamLog {
             Decoder::Sse(sse) => sse.is_unfinished(),
             Decoder::Ndjson(ndjson) => ndjson.is_unfinished(),
             Decoder::Text(text) => text.is_unfinished(),
+            Decoder::Watch(watch) => watch.is_unfinished(),
         };
         if ending == Ending::Cut {
             findings
@@ -129,6 +134,18 @@ impl StreamLog {
     /// The bytes of one output stream, joined.
     pub(crate) fn output(&self, stream: &str) -> Vec<u8> {
         self.findings.events.iter().filter_map(|event| event.output_of(stream)).flatten().copied().collect()
+    }
+
+    /// Whether the bytes of the output stream of this name, joined, hold a text, or the JSON of another event of this name.
+    pub(crate) fn holds(&self, name: &str, part: &str) -> bool {
+        let in_output = || self.output(name).windows(part.len()).any(|window| window == part.as_bytes());
+        let in_notice = |event: &Event| match &event.kind {
+            event::Kind::Notice { name: known, value } => {
+                known == name && crate::text::json(value).contains(part)
+            }
+            event::Kind::Output { .. } | event::Kind::Terminal { .. } => false,
+        };
+        part.is_empty() || self.findings.events.iter().any(in_notice) || in_output()
     }
 
     /// How many events of this name came.

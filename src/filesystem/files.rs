@@ -15,6 +15,7 @@ use smol::lock::Semaphore;
 use super::path::{self, Place};
 use super::pending::Pending;
 use super::root::{Entry, Root};
+use super::watch::Watching;
 use crate::error::{Error, Result};
 use crate::sys::credentials::{Assumed, Ids};
 use crate::user::Accounts;
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) accounts: Accounts,
     /// What a new file is not permitted, whatever is asked for.
     pub(crate) umask: u32,
+    /// Who watches what.
+    pub(super) watching: Watching,
     /// Work that may take the processor for long.
     pub(crate) heavy: Heavy,
     /// Bytes of names that listings hold now.
@@ -79,6 +82,7 @@ impl Files {
             user,
             accounts: Accounts::default(),
             umask: umask(),
+            watching: Watching::default(),
             heavy: Heavy { permits: Arc::new(Semaphore::new(HEAVY_MAX)), done: AtomicU64::new(0) },
             names_bytes: AtomicUsize::new(0),
             pending: None,

@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
-use crate::filesystem::{Info, Method};
+use crate::filesystem::{Info, Method, WatchEvent, WatchOp};
 use crate::user::Names;
-use crate::wire::file::{FileResponse, StatResponse, SubdirectoryResponse};
+use crate::wire::file::{FileResponse, StatResponse, SubdirectoryResponse, WatchEventResponse};
 use crate::wire::rfc3339;
 
 /// What cannot stand in a path of a request as it is.
@@ -86,6 +86,25 @@ pub(crate) fn stat(
         target: target.map(text),
         etag: info.is_file().then(|| info.etag()),
         encoded_path: encoded(path),
+    }
+}
+
+/// What has happened in a watched folder.
+pub(crate) fn watch_event(event: &WatchEvent) -> WatchEventResponse {
+    WatchEventResponse {
+        op: match event.op {
+            WatchOp::Create => "CREATE",
+            WatchOp::Write => "WRITE",
+            WatchOp::Remove => "REMOVE",
+            WatchOp::Rename => "RENAME",
+            WatchOp::Chmod => "CHMOD",
+            WatchOp::Overflow => "OVERFLOW",
+            WatchOp::Error => "ERROR",
+        },
+        name: text(&event.name),
+        path: text(event.folder.as_os_str()),
+        error: event.error.clone(),
+        encoded_path: encoded(&event.path()),
     }
 }
 

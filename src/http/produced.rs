@@ -62,7 +62,7 @@ fn make_some(mut producer: Box<dyn Producer>) -> Result<Made> {
 }
 
 /// Does a piece of work that may take the processor for a while: when it is its turn.
-async fn in_turn<T: Send + 'static>(
+pub(super) async fn in_turn<T: Send + 'static>(
     files: &Files,
     deed: impl FnOnce(&Files) -> Result<T> + Send + 'static,
 ) -> Result<T> {

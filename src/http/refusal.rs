@@ -286,7 +286,9 @@ fn core_status(error: &Error) -> u16 {
         | Error::CopyRefused { .. }
         | Error::TooMuch { .. } => 422,
         Error::StdinFailed { .. } | Error::LogUnreadable { .. } => 500,
+        Error::TooManyWatches => 507,
         Error::TooManyProcesses { .. }
+        | Error::TooManyWatchers
         | Error::Descriptors
         | Error::FilesBusy
         | Error::StdinStalled

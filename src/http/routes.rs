@@ -20,3 +20,4 @@ mod search_query;
 pub(crate) mod system;
 pub(crate) mod tree;
 pub(crate) mod upgrade;
+pub(crate) mod watch;

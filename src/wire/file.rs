@@ -136,3 +136,24 @@ pub(crate) struct StatResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) encoded_path: Option<String>,
 }
+
+/// A line of the stream about a watched folder.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WatchEventResponse {
+    /// `CREATE`, `WRITE`, `REMOVE`, `RENAME` (it has gone elsewhere; where that is watched, too, a `CREATE` follows), `CHMOD` (also
+    /// other times or another owner), `OVERFLOW` (more has changed than could be told) or `ERROR` (this folder cannot be watched).
+    #[schema(examples("CREATE"))]
+    pub(crate) op: &'static str,
+    /// Of what, in `path`. Bytes that are no text are U+FFFD.
+    #[schema(examples("a.txt"))]
+    pub(crate) name: String,
+    /// The folder: an absolute path.
+    #[schema(examples("/tmp"))]
+    pub(crate) path: String,
+    /// What went wrong; only with `OVERFLOW` and `ERROR`.
+    pub(crate) error: Option<String>,
+    /// `path` and `name` as they can stand in a request; only there when they are no text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) encoded_path: Option<String>,
+}

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 
 fn log(accept: &str, target: &str, media_type: &str) -> StreamLog {
-    let method = if target.ends_with("/logs/stream") { "GET" } else { "POST" };
+    let method = if target == "/process" { "POST" } else { "GET" };
     let head = Head { status: 200, headers: vec![("content-type".into(), media_type.into())] };
     StreamLog::for_answer(&Asked::new(method, target, Some(&accept.to_owned())), &head).unwrap()
 }
@@ -28,6 +28,13 @@ fn sdk(body: &[u8]) -> StreamLog {
 
 fn text(body: &[u8]) -> StreamLog {
     let mut log = log("", "/process/x/logs/stream", "text/plain; charset=utf-8");
+    log.feed(body);
+    log.close(Ending::Whole, body);
+    log
+}
+
+fn watch(body: &[u8]) -> StreamLog {
+    let mut log = log("", "/watch/filesystem/x", "text/plain; charset=utf-8");
     log.feed(body);
     log.close(Ending::Whole, body);
     log
@@ -215,4 +222,30 @@ proptest! {
         prop_assert_eq!(log.output("stdout"), wanted(true).into_bytes());
         prop_assert_eq!(log.output("stderr"), wanted(false).into_bytes());
     }
+}
+
+#[test]
+fn a_watched_folder_is_read_line_by_line() {
+    let line = r#"{"op":"CREATE","name":"a","path":"/w","error":null}"#;
+    let log = watch(format!("{line}\n[keepalive]\n{line}\n").as_bytes());
+    assert_eq!(log.broken(), [""; 0]);
+    assert_eq!((log.heartbeats(), log.count("CREATE"), log.ends_silently()), (1, 2, true));
+    assert_eq!(log.value_of("CREATE"), Some(&json!({"name": "a", "path": "/w", "error": null})));
+    assert!(log.holds("CREATE", "\"a\"") && !log.holds("WRITE", "a") && !log.holds("CREATE", "b"));
+}
+
+#[test]
+fn each_defect_of_a_watched_folder_has_its_sentence() {
+    #[track_caller]
+    fn check(body: &str, part: &str) {
+        let broken = watch(body.as_bytes()).broken().to_vec();
+        assert!(broken.iter().any(|sentence| sentence.contains(part)), "{broken:?}");
+    }
+    check("\n", "no JSON");
+    check("[]\n", "no object");
+    check("{\"op\":\"MOVE\",\"name\":\"a\",\"path\":\"/w\",\"error\":null}\n", "no known `op`");
+    check("{\"op\":\"WRITE\",\"name\":\"a\",\"path\":\"/w/\",\"error\":null}\n", "a slash behind it");
+    check("{\"op\":\"WRITE\",\"name\":\"a\",\"path\":\"w\",\"error\":null}\n", "absolute");
+    check("{\"op\":\"WRITE\",\"name\":\"a\",\"path\":\"/w\"}\n", "`error`");
+    check("{\"op\":", "isn't whole");
 }

@@ -51,6 +51,7 @@ use crate::http::{request, respond};
         super::file_deeds::post_symlink,
         super::file_deeds::post_chmod,
         super::file_deeds::post_chown,
+        super::watch::get,
         super::system::welcome,
         super::system::health,
         super::upgrade::start,
