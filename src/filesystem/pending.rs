@@ -13,7 +13,7 @@ use std::path::Path;
 
 use rustix::fs::AtFlags;
 
-use super::path;
+use super::path::path;
 use super::root::Root;
 use super::staging::is_temporary;
 use crate::sys::file::try_lock;
@@ -96,11 +96,11 @@ fn read(file: &File, slot: u64) -> Option<Vec<u8>> {
 
 /// Removes a file if its name is one of ours: whatever stands in a note, nothing else goes.
 fn remove(root: &Root, note: &[u8]) {
-    let path = path::path(note);
-    if !path.file_name().is_some_and(|name: &OsStr| is_temporary(name)) {
+    let at = path(note);
+    if !at.file_name().is_some_and(|name: &OsStr| is_temporary(name)) {
         return;
     }
-    if let Ok(entry) = root.entry(&path)
+    if let Ok(entry) = root.entry(&at)
         && entry.stat.is_some()
     {
         rustix::fs::unlinkat(&entry.folder, &entry.name, AtFlags::empty()).ok();

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use super::path;
+use super::path::path;
 
 /// How often a resolution that met a rename on its way is begun again.
 const RETRIES: usize = 16;
@@ -123,7 +123,7 @@ impl Root {
         }
         let to = rustix::fs::readlinkat(&entry.folder, &entry.name, Vec::new())?;
         // A relative link begins where it stands; `..` in it is the kernel's to resolve, so this is not cleaned.
-        let next = at.parent().unwrap_or(Path::new("/")).join(path::path(to.as_bytes()));
+        let next = at.parent().unwrap_or(Path::new("/")).join(path(to.as_bytes()));
         // `Path` cannot tell what is behind a last `..`; it can only be a folder.
         if next.file_name().is_none() { Err(Errno::ISDIR) } else { Ok((entry, Some(next))) }
     }

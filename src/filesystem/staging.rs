@@ -68,7 +68,7 @@ impl Staging {
             || rustix::fs::memfd_create("boxd-upload", rustix::fs::MemfdFlags::CLOEXEC).map(File::from);
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let on_disk =
-            rustix::fs::openat(CWD, &std::env::temp_dir(), flags, Mode::empty()).and_then(|folder| {
+            rustix::fs::openat(CWD, std::env::temp_dir(), flags, Mode::empty()).and_then(|folder| {
                 let mut staging = Self::in_folder(&folder, Mode::RUSR | Mode::WUSR)?;
                 // Nobody is to find it there, whoever is killed.
                 staging.remove_name();

@@ -245,10 +245,10 @@ impl Upload {
     fn overwrite(&self, file: &File, stat: &Stat) -> Result<(), Errno> {
         let (old_len, len) = (u64::try_from(stat.st_size).unwrap_or(0), self.len()?);
         if len > old_len {
-            match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, len) {
-                Err(errno @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => return Err(errno),
-                // The kernel's own files have no room to find.
-                _ => {}
+            let room = rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, len);
+            // The kernel's own files have no room to find.
+            if let Err(errno @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) = room {
+                return Err(errno);
             }
         }
         self.copy_to(file)?;

@@ -271,9 +271,12 @@ fn core_status(error: &Error) -> u16 {
         | Error::InvalidPermissions { .. }
         | Error::NotFolder => 400,
         Error::NotRunning { .. } | Error::Signal { .. } => 404,
-        Error::FileExists { .. } => 409,
         Error::PreconditionFailed => 412,
-        Error::StdinNotOpened | Error::StdinClosed | Error::NoKeeper | Error::UpgradeUnderWay => 409,
+        Error::FileExists { .. }
+        | Error::StdinNotOpened
+        | Error::StdinClosed
+        | Error::NoKeeper
+        | Error::UpgradeUnderWay => 409,
         Error::FolderMissing { .. }
         | Error::ContainsNul { .. }
         | Error::Spawn { .. }

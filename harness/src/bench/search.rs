@@ -31,7 +31,7 @@ pub(super) fn measure(bench: &Bench) -> io::Result<Measured> {
     let at = folder.display();
     let searches = [
         (
-            format!("20,000 files found by name; floor: `rg --files`"),
+            "20,000 files found by name; floor: `rg --files`".to_owned(),
             format!("rg --no-ignore --hidden --files {at}"),
             server.get(&format!("/filesystem-find/{at}?maxResults=0"), "application/json"),
         ),

@@ -88,8 +88,8 @@ async fn json(request: &mut Request<Context>, place: Place) -> Result<Response, 
     let mode = mode(&permissions)?;
     if is_directory {
         let folder = place.absolute.clone();
-        let made = files.run(move |files| make_folders(files, &folder, mode.unwrap_or(FOLDER_MODE)));
-        made.await.map_err(|error| Refusal::File(Doing::MakingFolder, error))?;
+        let making = files.run(move |files| make_folders(files, &folder, mode.unwrap_or(FOLDER_MODE)));
+        making.await.map_err(|error| Refusal::File(Doing::MakingFolder, error))?;
         return done(request, &place, "Directory created successfully", None).await;
     }
     let written = {
