@@ -32,6 +32,12 @@ pub(crate) fn now_ms() -> u64 {
     millis(wall())
 }
 
+/// Seconds since 1970, and nanoseconds.
+pub(crate) fn now_parts() -> (i64, u32) {
+    let now = wall();
+    (i64::try_from(now.as_secs()).unwrap_or(i64::MAX), now.subsec_nanos())
+}
+
 fn wall() -> Duration {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     #[cfg(debug_assertions)]

@@ -146,6 +146,17 @@ pub struct Retention {
     pub finished_age: Duration,
 }
 
+/// What is kept of uploads in parts.
+#[derive(Debug, Clone, Copy)]
+pub struct UploadLimits {
+    /// How long one is kept that nobody touches.
+    pub expiry: Duration,
+    /// Uploads at one time.
+    pub count_max: usize,
+    /// Bytes of all parts together.
+    pub bytes_max: u64,
+}
+
 /// All settings.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
@@ -164,6 +175,8 @@ pub struct Config {
     pub retention: Retention,
     /// Whose commands and file operations are; `None` is the daemon's own user.
     pub user: Option<Identity>,
+    /// Uploads in parts.
+    pub uploads: UploadLimits,
     /// The folder that the file API sees; `None` is all that the host has.
     pub root: Option<PathBuf>,
     /// Where relative paths of the file API begin; `None` is the daemon's own folder, or the root's.

@@ -226,6 +226,42 @@ pub(crate) enum Error {
     /// As many names are held for listings as may.
     #[error("too many large directories are listed at once; try again")]
     FilesBusy,
+    /// There is no such upload in parts, or no more.
+    #[error("upload not found: {id}")]
+    UploadNotFound {
+        /// As asked for.
+        id: String,
+    },
+    /// There are as many uploads in parts as may be.
+    #[error("too many uploads (the bound is {max}); try again when one is completed or aborted")]
+    TooManyUploads {
+        /// The bound.
+        max: usize,
+    },
+    /// The parts of all uploads are as many bytes as they may be.
+    #[error("the parts of all uploads would be more than {bytes_max} bytes")]
+    UploadsFull {
+        /// The bound.
+        bytes_max: u64,
+    },
+    /// A number that no part can have.
+    #[error("part number must be between 1 and {max}")]
+    InvalidPartNumber {
+        /// The highest.
+        max: u32,
+    },
+    /// The part has not come.
+    #[error("part {number} not found")]
+    PartNotFound {
+        /// As asked for.
+        number: i64,
+    },
+    /// The part is not the one that the client means.
+    #[error("etag mismatch for part {number}")]
+    EtagMismatch {
+        /// Its number.
+        number: i64,
+    },
     /// The log of a process cannot be read.
     #[error("failed to read the log: {source}")]
     LogUnreadable {

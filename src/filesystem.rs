@@ -19,6 +19,7 @@ mod find;
 mod folder;
 mod info;
 mod listing;
+mod multipart;
 mod path;
 mod pending;
 mod root;
@@ -37,6 +38,7 @@ pub(crate) use find::{Find, FindOptions, Step};
 pub(crate) use folder::{FOLDER_MODE, Removal, Removed, link, make_folders, move_to};
 pub(crate) use info::Info;
 pub(crate) use listing::Listing;
+pub(crate) use multipart::{Part, PartUpload, UploadBounds, UploadId, Uploads, WantedPart};
 pub(crate) use path::{Place, collapse, path};
 pub(crate) use pending::{Pending, sweep};
 pub(crate) use root::{Root, open_file};
@@ -45,7 +47,7 @@ pub(crate) use search::{
     is_searchable, split_query,
 };
 pub(crate) use tree::{Tree, TreeFile, TreeLimits, TreeOptions, names as names_of};
-pub(crate) use upload::{Method, Upload, WriteOptions, Written};
+pub(crate) use upload::{FILE_MODE, Method, Upload, WriteOptions, Written};
 pub(crate) use watch::{
     Asked as WatchAsked, Event as WatchEvent, Ignore, Op as WatchOp, Turn as WatchTurn, Watcher,
 };

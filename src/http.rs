@@ -16,6 +16,7 @@ mod file_text;
 mod file_view;
 mod form;
 mod guard;
+mod intake;
 mod io;
 mod json_body;
 mod log_text;
@@ -54,8 +55,9 @@ use crate::upgrade::Upgrader;
 use context::{Context, Shared};
 use route_table::RouteTable;
 use routes::{
-    content_search, docs, file_deeds, file_find, file_read, file_remove, file_search, file_write, process,
-    process_end, process_logs, process_start, process_stats, process_stdin, system, tree, upgrade, watch,
+    content_search, docs, file_deeds, file_find, file_read, file_remove, file_search, file_write, multipart,
+    process, process_end, process_logs, process_start, process_stats, process_stdin, system, tree, upgrade,
+    watch,
 };
 use wire::Application;
 
@@ -123,6 +125,15 @@ fn register_files(t: &mut RouteTable, app: &mut tide::Server<Context>) {
     t.route(app, Post, "/filesystem-symlink", file_deeds::post_symlink);
     t.route(app, Post, "/filesystem-chmod", file_deeds::post_chmod);
     t.route(app, Post, "/filesystem-chown", file_deeds::post_chown);
+    t.route(app, Get, "/filesystem-multipart", multipart::list);
+    t.route(app, Post, "/filesystem-multipart/initiate/:file", multipart::initiate);
+    t.route(app, Put, "/filesystem-multipart/:id/part", multipart::put_part);
+    t.route(app, Get, "/filesystem-multipart/:id/parts", multipart::parts);
+    t.route(app, Post, "/filesystem-multipart/:id/complete", multipart::complete);
+    t.route(app, Delete, "/filesystem-multipart/:id/abort", multipart::abort);
+    for pattern in ["/filesystem-multipart", "/filesystem-multipart/:id/parts"] {
+        t.route(app, Head, pattern, |_request| async { Ok(respond::empty(200)) });
+    }
 }
 
 /// The application above a sandbox.

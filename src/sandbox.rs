@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::custody::{Custody, Exited, Handover, Held, Journal, Key, Outbox, Stray};
 use crate::degradation::{Degradation, Trouble};
 use crate::error::{Error, Result};
-use crate::filesystem::{Files, Pending, Root, sweep};
+use crate::filesystem::{Files, Pending, Root, UploadBounds, Uploads, sweep};
 use crate::id::{IdSource, ProcessId};
 use crate::log::{LogDir, LogLimits, Pump};
 use crate::process::{
@@ -45,6 +45,8 @@ pub(crate) struct Sandbox {
     supervisor: Arc<Supervisor>,
     /// The files.
     pub(crate) files: Files,
+    /// Files that come in parts.
+    pub(crate) uploads: Uploads,
     home: Option<PathBuf>,
     working_dir: PathBuf,
     /// How long workers before this one have been there.
@@ -127,9 +129,12 @@ impl Sandbox {
         let own_home = || user::home(std::env::var_os("HOME"));
         let home = config.user.as_ref().map_or_else(own_home, |user| Some(user.home.clone()));
         let working_dir = std::env::current_dir()?;
+        let uploads = open_uploads(config);
+        runtime.spawn(uploads.clone().expire()).detach();
         Ok(Self {
             supervisor,
             files: open_files(config, home.clone(), &working_dir)?,
+            uploads,
             home,
             working_dir,
             // The daemon is as old as its keeper.
@@ -297,6 +302,15 @@ fn open_files(config: &Config, home: Option<PathBuf>, here: &Path) -> io::Result
     }
     let user = config.user.as_ref().map(|user| user.ids.clone());
     Ok(Files::new(root, working_dir, home, user).noting(pending.ok()))
+}
+
+fn open_uploads(config: &Config) -> Uploads {
+    let bounds = UploadBounds {
+        expiry: config.uploads.expiry,
+        count_max: config.uploads.count_max,
+        bytes_max: config.uploads.bytes_max,
+    };
+    Uploads::new(&std::env::temp_dir(), bounds)
 }
 
 fn confining(folder: &Path, errno: rustix::io::Errno) -> io::Error {

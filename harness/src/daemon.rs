@@ -243,8 +243,10 @@ fn spawn(
         .arg(directory.join("logs"))
         .args(flags)
         .env_clear()
-        .envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "TMPDIR"))
+        .envs(std::env::vars_os().filter(|(name, _)| name == "PATH"))
         .env("HOME", directory)
+        // Uploads in parts are found there by every daemon: each case has its own.
+        .env("TMPDIR", directory)
         .env("TZ", "FAR-13")
         .envs(&fixture.daemon_env)
         .current_dir(directory)

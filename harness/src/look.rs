@@ -28,6 +28,8 @@ pub(crate) enum Look {
     Bytes,
     #[serde(rename = "number of seconds")]
     Seconds,
+    #[serde(rename = "random UUID")]
+    Uuid,
     #[serde(rename = "absolute path")]
     AbsolutePath,
     #[serde(rename = "cursor")]
@@ -77,6 +79,15 @@ impl Look {
             Self::RecentDate => date(text).is_some_and(is_recent),
             Self::RecentTime => timestamp(text).is_some_and(is_recent),
             Self::Date => date(text).is_some(),
+            Self::Uuid => {
+                text.len() == 36
+                    && text.bytes().enumerate().all(|(n, byte)| match n {
+                        8 | 13 | 18 | 23 => byte == b'-',
+                        14 => byte == b'4',
+                        19 => b"89ab".contains(&byte),
+                        _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
+                    })
+            }
             Self::AbsolutePath => text.starts_with('/'),
             Self::Cursor => {
                 !text.is_empty()
@@ -112,6 +123,7 @@ impl std::fmt::Display for Look {
             Self::Milliseconds => "a number of milliseconds",
             Self::Bytes => "a whole number of bytes",
             Self::Seconds => "a number of seconds",
+            Self::Uuid => "a random UUID in lower case",
             Self::AbsolutePath => "an absolute path",
             Self::Cursor => "letters, digits and dots",
             Self::ConnectionOption => "`close`, `keep-alive` or `upgrade`",
@@ -192,5 +204,8 @@ mod tests {
         check(Look::EntityTag, &json!("W/\"1f-2.a\""), false);
         check(Look::EntityTag, &json!("\"\""), false);
         check(Look::EntityTag, &json!("1f-2.a"), false);
+        check(Look::Uuid, &json!("e52ae71f-a789-4377-b774-1e18565382ad"), true);
+        check(Look::Uuid, &json!("e52ae71f-a789-1377-b774-1e18565382ad"), false);
+        check(Look::Uuid, &json!("E52AE71F-A789-4377-B774-1E18565382AD"), false);
     }
 }

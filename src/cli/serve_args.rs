@@ -13,7 +13,7 @@ use super::host;
 use super::units::{duration, positive_duration};
 use crate::config::{
     Access, Bounds, Config, Listen, LogFormat, Processes, RequestLimits, Retention, Secret, StreamDialect,
-    Streams,
+    Streams, UploadLimits,
 };
 use crate::user::{self, Identity};
 
@@ -167,6 +167,24 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "BOXD_MAX_UPLOAD_BYTES", value_name = "N", default_value_t = 64 << 30, help_heading = "Limits")]
     max_upload_bytes: u64,
 
+    /// How long an upload in parts is kept that nobody touches; longer than 0
+    #[arg(long, env = "BOXD_MULTIPART_EXPIRY", value_name = "TIME", value_parser = positive_duration, default_value = "24h", help_heading = "Files")]
+    multipart_expiry: Duration,
+
+    /// Uploads in parts at one time
+    #[arg(
+        long,
+        env = "BOXD_MAX_MULTIPART_UPLOADS",
+        value_name = "N",
+        default_value_t = 1000,
+        help_heading = "Limits"
+    )]
+    max_multipart_uploads: usize,
+
+    /// Bytes of the parts of all uploads together; they lie in the folder for temporary files
+    #[arg(long, env = "BOXD_MAX_MULTIPART_BYTES", value_name = "N", default_value_t = 256 << 30, help_heading = "Limits")]
+    max_multipart_bytes: u64,
+
     /// Bytes of all request bodies held at one time
     #[arg(long, env = "BOXD_MAX_BODIES_BYTES", value_name = "N", default_value_t = 256 << 20, help_heading = "Limits")]
     max_bodies_bytes: u64,
@@ -270,6 +288,11 @@ impl ServeArgs {
             streams,
             retention,
             user: workload_user(self.user, &known)?,
+            uploads: UploadLimits {
+                expiry: self.multipart_expiry,
+                count_max: self.max_multipart_uploads,
+                bytes_max: self.max_multipart_bytes,
+            },
             root: self.root,
             working_dir: self.working_dir.or_else(|| known.path("WORKDIR")),
             log_dir: self

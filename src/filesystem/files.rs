@@ -34,6 +34,8 @@ const NAMES_BYTES_MAX: usize = 512 << 20;
 #[derive(Debug, Clone)]
 pub(crate) struct Files {
     shared: Arc<Shared>,
+    /// Whether it is for files that are the daemon's own.
+    as_daemon: bool,
 }
 
 /// What all handles share.
@@ -88,7 +90,12 @@ impl Files {
             pending: None,
             turns: std::array::from_fn(|_| Mutex::new(())),
         };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(shared), as_daemon: false }
+    }
+
+    /// The same, for files that are the daemon's own and not the workload user's.
+    pub(crate) fn as_daemon(&self) -> Self {
+        Self { shared: self.shared.clone(), as_daemon: true }
     }
 
     /// The same, with a place for the names that files have for an instant. To be said before there is a second handle.
@@ -131,7 +138,8 @@ impl Files {
 
     /// Does something here, as the workload user.
     pub(crate) fn act<T>(&self, deed: impl FnOnce() -> Result<T>) -> Result<T> {
-        let assumed = self.shared.user.as_ref().map(Assumed::new).transpose();
+        let user = self.shared.user.as_ref().filter(|_| !self.as_daemon);
+        let assumed = user.map(Assumed::new).transpose();
         let _assumed = assumed.map_err(|source| Error::File {
             action: "act as the workload user in",
             path: "/".into(),

@@ -126,7 +126,7 @@ struct Level {
 }
 
 /// Removes a folder and all below it, by descriptors: a link that somebody puts in the way is removed and not followed.
-fn clear(parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
+pub(super) fn clear(parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let open = |folder: &OwnedFd, name: &OsStr| rustix::fs::openat(folder, name, flags, Mode::empty());
     let mut levels = vec![Level { folder: open(parent, name)?, name: name.to_owned() }];

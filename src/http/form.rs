@@ -85,9 +85,7 @@ fn refused(error: multer::Error, max: u64) -> Refusal {
         multer::Error::IncompleteStream => {
             Refusal::BadRequest("error reading multipart part: multipart: NextPart: EOF".to_owned())
         }
-        multer::Error::IncompleteFieldData { .. } | multer::Error::IncompleteHeaders => {
-            Refusal::BadRequest("error reading multipart part: unexpected EOF".to_owned())
-        }
+        multer::Error::IncompleteFieldData { .. } | multer::Error::IncompleteHeaders => Refusal::FormCut,
         error => Refusal::BadRequest(format!("error reading multipart part: {error}")),
     }
 }

@@ -53,10 +53,12 @@ pub(crate) enum Refusal {
     InvalidParameter(&'static str, String),
     /// A parameter of the query, or a field of a form, is missing or makes no sense: in whole words.
     BadRequest(String),
+    /// A form breaks off in the middle of a field.
+    FormCut,
+    /// The same of one that brings a part of an upload.
+    PartCut,
     /// A tree was to be removed, and it is a file.
     NotATree,
-    /// There is no such upload.
-    NoSuchUpload(String),
     /// No byte of the file is in a range that was asked for.
     Range {
         /// The words.
@@ -99,6 +101,7 @@ impl Refusal {
             | Self::InvalidCursor(_)
             | Self::InvalidParameter(..)
             | Self::BadRequest(_)
+            | Self::FormCut
             | Self::Target(_)
             | Self::Host => 400,
             Self::TurnedAway(TurnedAway::Token) => 401,
@@ -106,13 +109,13 @@ impl Refusal {
             Self::NoSuchProcess
             | Self::NoSuchPid(_)
             | Self::NoSuchIdentifier(_)
-            | Self::NoSuchLowercaseIdentifier(_)
-            | Self::NoSuchUpload(_) => 404,
+            | Self::NoSuchLowercaseIdentifier(_) => 404,
             Self::NotATree => 422,
             Self::Range { .. } => 416,
             Self::BodySlow => 408,
             Self::BodyTooLarge(_) => 413,
-            Self::Panic => 500,
+            // The known server's: a part that breaks off is its own trouble.
+            Self::PartCut | Self::Panic => 500,
             Self::Busy | Self::TooManyFollowers(_) | Self::Standing | Self::BodyAtShutdown => 503,
         }
     }
@@ -128,7 +131,8 @@ impl Refusal {
             Self::InvalidParameter(name, value) => format!("invalid {name}: {value}"),
             Self::BadRequest(text) => text.clone(),
             Self::NotATree => "error deleting directory: path points to a file, not a directory".to_owned(),
-            Self::NoSuchUpload(id) => format!("upload not found: {id}"),
+            Self::FormCut => "error reading multipart part: unexpected EOF".to_owned(),
+            Self::PartCut => "failed to upload part: failed to write part: unexpected EOF".to_owned(),
             Self::Range { text, .. } => (*text).to_owned(),
             Self::InvalidBody(error) => format!("invalid request body: {error}"),
             Self::BodyCut(error) => format!("request body could not be read: {error}"),
@@ -205,8 +209,12 @@ pub(crate) enum Doing {
     Copying(String),
     /// Looking for names.
     Finding,
-    /// A part or the whole of an upload in parts.
+    /// A part of an upload in parts.
+    TakingPart,
+    /// Making the file of an upload in parts.
     Assembling,
+    /// Looking after the folder of uploads in parts.
+    KeepingUploads,
     /// Anything else: the error says it all.
     Other,
 }
@@ -214,6 +222,17 @@ pub(crate) enum Doing {
 impl Doing {
     fn prefix(&self, error: &Error) -> String {
         let text = match self {
+            Self::TakingPart => match error {
+                Error::File { .. } => "failed to upload part: failed to write part: ",
+                _ => "failed to upload part: ",
+            },
+            Self::Assembling => match error {
+                Error::PartNotFound { .. } | Error::EtagMismatch { .. } => "failed to complete upload: ",
+                Error::File { .. } | Error::NotRegular { .. } => {
+                    "failed to complete upload: failed to create final file: "
+                }
+                _ => "",
+            },
             // What the client got wrong has a sentence of its own.
             _ if !matches!(
                 error,
@@ -235,7 +254,7 @@ impl Doing {
             Self::DeletingFile => "error deleting file: ",
             Self::DeletingFolder => "error deleting directory: ",
             Self::Finding => "error walking directory: ",
-            Self::Assembling => "failed to complete upload: ",
+            Self::KeepingUploads => "failed to access uploads: ",
             Self::Reading | Self::Deleting | Self::Other => "",
         };
         text.to_owned()
@@ -246,13 +265,17 @@ impl Doing {
 /// something else.
 fn file_status(doing: &Doing, error: &Error) -> u16 {
     match error.file_errno() {
+        Some(Errno::NOSPC | Errno::DQUOT) => 507,
+        Some(Errno::MFILE | Errno::NFILE) => 503,
+        // As the known server has it, whatever it is.
+        _ if matches!((doing, error), (Doing::TakingPart, Error::UploadNotFound { .. })) => 500,
+        _ if matches!((doing, error), (Doing::Assembling, Error::NotRegular { .. })) => 500,
+        Some(_) if matches!(doing, Doing::TakingPart | Doing::Assembling | Doing::KeepingUploads) => 500,
         Some(Errno::NOENT) => match doing {
             Doing::Reading | Doing::Opening | Doing::Listing | Doing::Deleting => 404,
             Doing::Finding => 500,
             _ => 422,
         },
-        Some(Errno::NOSPC | Errno::DQUOT) => 507,
-        Some(Errno::MFILE | Errno::NFILE) => 503,
         Some(Errno::IO | Errno::NOMEM) => 500,
         Some(_) => 422,
         None => core_status(error),
@@ -270,7 +293,7 @@ fn core_status(error: &Error) -> u16 {
         | Error::InvalidSignal { .. }
         | Error::InvalidPermissions { .. }
         | Error::NotFolder => 400,
-        Error::NotRunning { .. } | Error::Signal { .. } => 404,
+        Error::NotRunning { .. } | Error::Signal { .. } | Error::UploadNotFound { .. } => 404,
         Error::PreconditionFailed => 412,
         Error::FileExists { .. }
         | Error::StdinNotOpened
@@ -288,10 +311,16 @@ fn core_status(error: &Error) -> u16 {
         | Error::NotRegular { .. }
         | Error::CopyRefused { .. }
         | Error::TooMuch { .. } => 422,
-        Error::StdinFailed { .. } | Error::LogUnreadable { .. } => 500,
-        Error::TooManyWatches => 507,
+        // The last three are the known server's.
+        Error::StdinFailed { .. }
+        | Error::LogUnreadable { .. }
+        | Error::InvalidPartNumber { .. }
+        | Error::PartNotFound { .. }
+        | Error::EtagMismatch { .. } => 500,
+        Error::TooManyWatches | Error::UploadsFull { .. } => 507,
         Error::TooManyProcesses { .. }
         | Error::TooManyWatchers
+        | Error::TooManyUploads { .. }
         | Error::Descriptors
         | Error::FilesBusy
         | Error::StdinStalled

@@ -61,8 +61,9 @@ impl RouteTable {
     /// What to answer to a request that no route took.
     pub(crate) fn fallback(&self, method: Method, path: &str, query: Option<&str>) -> Fallback {
         let other = path.strip_suffix('/').map_or_else(|| format!("{path}/"), str::to_owned);
-        // Of all routes that take the path of a file, this one is nothing without its slash.
-        if other.is_empty() || other == "/filesystem/" || !self.has(method, &other) {
+        // Of all routes that take the path of a file, these are nothing without their slash.
+        let needs_slash = matches!(other.as_str(), "/filesystem/" | "/filesystem-multipart/initiate/");
+        if other.is_empty() || needs_slash || !self.has(method, &other) {
             return Fallback::NotFound;
         }
         Fallback::Redirect(query.map_or_else(|| other.clone(), |query| format!("{other}?{query}")))

@@ -77,7 +77,6 @@ impl Field<'_> {
 
     /// Reads an array of objects into `slot` when this is the field `name`. Required fields of the elements are for the
     /// outer record to check.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no request of the process API has such a field"))]
     pub(crate) fn list<R: Record>(&mut self, name: &str, slot: &mut Vec<R>) {
         if !self.is(name) {
             return;
