@@ -93,6 +93,8 @@ pub struct RequestLimits {
     pub json_file_body_bytes_max: u64,
     /// Bytes of a file that is written as it is.
     pub upload_bytes_max: u64,
+    /// Bytes of all files that one archive is unpacked to.
+    pub unpacked_bytes_max: u64,
     /// Bytes of all request bodies held at one time.
     pub bodies_bytes_max: u64,
     /// Time for a request's head.

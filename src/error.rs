@@ -226,6 +226,20 @@ pub(crate) enum Error {
     /// As many names are held for listings as may.
     #[error("too many large directories are listed at once; try again")]
     FilesBusy,
+    /// It is no archive, or none that is unpacked.
+    #[error("invalid archive: {why}")]
+    BadArchive {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An archive becomes more than may be.
+    #[error("the archive holds more than {max} {what}")]
+    ArchiveTooLarge {
+        /// Of what.
+        what: &'static str,
+        /// The bound.
+        max: u64,
+    },
     /// There is no such upload in parts, or no more.
     #[error("upload not found: {id}")]
     UploadNotFound {

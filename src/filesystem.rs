@@ -11,6 +11,7 @@
 //! **Invariants:** no path is opened but through `Root`; a reader sees the old file or the new one; nothing waits for a FIFO or a
 //! device.
 
+mod archive;
 mod change;
 mod condition;
 mod copy;
@@ -30,6 +31,7 @@ mod tree;
 mod upload;
 mod watch;
 
+pub(crate) use archive::{Format, Packing, UnpackBounds, unpack};
 pub(crate) use change::{Change, change, parse_mode};
 pub(crate) use condition::{Condition, Tags};
 pub(crate) use copy::copy;
@@ -46,6 +48,7 @@ pub(crate) use search::{
     Content, ContentOptions, FileHits, Fuzzy, Hit, QUERY_BYTES_MAX, Ranked, Scope, Stop, Walk, Wanted,
     is_searchable, split_query,
 };
+pub(crate) use staging::staging_file;
 pub(crate) use tree::{Tree, TreeFile, TreeLimits, TreeOptions, names as names_of};
 pub(crate) use upload::{FILE_MODE, Method, Upload, WriteOptions, Written};
 pub(crate) use watch::{

@@ -55,9 +55,9 @@ use crate::upgrade::Upgrader;
 use context::{Context, Shared};
 use route_table::RouteTable;
 use routes::{
-    content_search, docs, file_deeds, file_find, file_read, file_remove, file_search, file_write, multipart,
-    process, process_end, process_logs, process_start, process_stats, process_stdin, system, tree, upgrade,
-    watch,
+    archive, content_search, docs, file_deeds, file_find, file_read, file_remove, file_search, file_write,
+    multipart, process, process_end, process_logs, process_start, process_stats, process_stdin, system, tree,
+    upgrade, watch,
 };
 use wire::Application;
 
@@ -125,6 +125,8 @@ fn register_files(t: &mut RouteTable, app: &mut tide::Server<Context>) {
     t.route(app, Post, "/filesystem-symlink", file_deeds::post_symlink);
     t.route(app, Post, "/filesystem-chmod", file_deeds::post_chmod);
     t.route(app, Post, "/filesystem-chown", file_deeds::post_chown);
+    t.route(app, Get, "/filesystem-archive/:file", archive::get);
+    t.route(app, Put, "/filesystem-archive/:file", archive::put);
     t.route(app, Get, "/filesystem-multipart", multipart::list);
     t.route(app, Post, "/filesystem-multipart/initiate/:file", multipart::initiate);
     t.route(app, Put, "/filesystem-multipart/:id/part", multipart::put_part);

@@ -167,6 +167,10 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "BOXD_MAX_UPLOAD_BYTES", value_name = "N", default_value_t = 64 << 30, help_heading = "Limits")]
     max_upload_bytes: u64,
 
+    /// Bytes of all files that one archive is unpacked to
+    #[arg(long, env = "BOXD_MAX_UNPACKED_BYTES", value_name = "N", default_value_t = 64 << 30, help_heading = "Limits")]
+    max_unpacked_bytes: u64,
+
     /// How long an upload in parts is kept that nobody touches; longer than 0
     #[arg(long, env = "BOXD_MULTIPART_EXPIRY", value_name = "TIME", value_parser = positive_duration, default_value = "24h", help_heading = "Files")]
     multipart_expiry: Duration,
@@ -265,16 +269,7 @@ impl ServeArgs {
         };
         let streams = self.streams(&known)?;
         let bounds = self.bounds();
-        let limits = RequestLimits {
-            process_body_bytes_max: self.max_process_body_bytes,
-            stdin_body_bytes_max: self.max_stdin_body_bytes,
-            json_file_body_bytes_max: self.max_json_file_bytes,
-            upload_bytes_max: self.max_upload_bytes,
-            bodies_bytes_max: self.max_bodies_bytes,
-            header_timeout: self.header_timeout,
-            body_timeout: self.body_timeout,
-            idle_timeout: self.idle_timeout,
-        };
+        let (limits, uploads) = (self.limits(), self.uploads());
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8);
         Ok(Config {
             listen,
@@ -288,11 +283,7 @@ impl ServeArgs {
             streams,
             retention,
             user: workload_user(self.user, &known)?,
-            uploads: UploadLimits {
-                expiry: self.multipart_expiry,
-                count_max: self.max_multipart_uploads,
-                bytes_max: self.max_multipart_bytes,
-            },
+            uploads,
             root: self.root,
             working_dir: self.working_dir.or_else(|| known.path("WORKDIR")),
             log_dir: self
@@ -312,6 +303,28 @@ impl ServeArgs {
             processes: if self.no_keeper { Processes::One } else { Processes::KeeperAndWorker },
             log_format: self.log_format,
         })
+    }
+
+    fn limits(&self) -> RequestLimits {
+        RequestLimits {
+            process_body_bytes_max: self.max_process_body_bytes,
+            stdin_body_bytes_max: self.max_stdin_body_bytes,
+            json_file_body_bytes_max: self.max_json_file_bytes,
+            upload_bytes_max: self.max_upload_bytes,
+            unpacked_bytes_max: self.max_unpacked_bytes,
+            bodies_bytes_max: self.max_bodies_bytes,
+            header_timeout: self.header_timeout,
+            body_timeout: self.body_timeout,
+            idle_timeout: self.idle_timeout,
+        }
+    }
+
+    fn uploads(&self) -> UploadLimits {
+        UploadLimits {
+            expiry: self.multipart_expiry,
+            count_max: self.max_multipart_uploads,
+            bytes_max: self.max_multipart_bytes,
+        }
     }
 
     fn bounds(&self) -> Bounds {

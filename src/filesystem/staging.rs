@@ -138,6 +138,13 @@ impl Drop for Staging {
     }
 }
 
+/// A file without a name for bytes that are nobody's file: gone when it is closed, whoever is killed.
+pub(crate) fn staging_file() -> crate::error::Result<File> {
+    let opened = Staging::elsewhere()
+        .and_then(|staging| Ok(rustix::io::fcntl_dupfd_cloexec(&staging.file, 0)?.into()));
+    opened.map_err(|errno| crate::error::Error::file("open", std::env::temp_dir(), errno))
+}
+
 /// Names a file that has no name.
 fn link(file: impl AsFd, folder: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
     // The plain way needs a capability before Linux 6.10; `/proc` is not everywhere.
@@ -150,7 +157,8 @@ fn link(file: impl AsFd, folder: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
     }
 }
 
-fn fresh_name() -> OsString {
+/// A name that nobody uses.
+pub(super) fn fresh_name() -> OsString {
     let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(RANDOM_LEN).collect();
     format!("{PREFIX}{random}{SUFFIX}").into()
 }

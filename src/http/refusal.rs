@@ -213,6 +213,8 @@ pub(crate) enum Doing {
     TakingPart,
     /// Making the file of an upload in parts.
     Assembling,
+    /// Unpacking an archive.
+    Unpacking,
     /// Looking after the folder of uploads in parts.
     KeepingUploads,
     /// Anything else: the error says it all.
@@ -254,6 +256,7 @@ impl Doing {
             Self::DeletingFile => "error deleting file: ",
             Self::DeletingFolder => "error deleting directory: ",
             Self::Finding => "error walking directory: ",
+            Self::Unpacking => "error extracting archive: ",
             Self::KeepingUploads => "failed to access uploads: ",
             Self::Reading | Self::Deleting | Self::Other => "",
         };
@@ -310,7 +313,9 @@ fn core_status(error: &Error) -> u16 {
         | Error::File { .. }
         | Error::NotRegular { .. }
         | Error::CopyRefused { .. }
+        | Error::BadArchive { .. }
         | Error::TooMuch { .. } => 422,
+        Error::ArchiveTooLarge { .. } => 413,
         // The last three are the known server's.
         Error::StdinFailed { .. }
         | Error::LogUnreadable { .. }

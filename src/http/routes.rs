@@ -1,5 +1,6 @@
 //! Endpoints, one file a resource: read the request, call the core, shape the answer.
 
+pub(crate) mod archive;
 pub(crate) mod content_search;
 pub(crate) mod docs;
 pub(crate) mod file_deeds;

@@ -95,6 +95,20 @@ pub(crate) struct TransferResponse {
     pub(crate) message: &'static str,
 }
 
+/// It was unpacked.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct UnpackedResponse {
+    /// As asked for.
+    pub(crate) path: String,
+    /// What was done.
+    #[schema(examples("Archive extracted successfully"))]
+    pub(crate) message: &'static str,
+    /// Entries of the archive.
+    pub(crate) entries: u64,
+    /// Bytes of all files.
+    pub(crate) bytes: u64,
+}
+
 /// What is known of a file.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -52,6 +52,8 @@ use crate::http::{request, respond};
         super::file_deeds::post_chmod,
         super::file_deeds::post_chown,
         super::watch::get,
+        super::archive::get,
+        super::archive::put,
         super::multipart::list,
         super::multipart::initiate,
         super::multipart::put_part,

@@ -183,7 +183,7 @@ fn described(mut response: Response, place: &Place, info: &Info) -> Response {
 }
 
 /// `attachment`, with the name as ASCII and, when that is not all of it, percent-encoded (RFC 6266).
-fn disposition(name: &OsStr) -> String {
+pub(super) fn disposition(name: &OsStr) -> String {
     let text = name.to_string_lossy();
     let plain: String = text
         .chars()
