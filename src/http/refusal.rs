@@ -271,9 +271,7 @@ fn file_status(doing: &Doing, error: &Error) -> u16 {
         Some(Errno::NOSPC | Errno::DQUOT) => 507,
         Some(Errno::MFILE | Errno::NFILE) => 503,
         // As the known server has it, whatever it is.
-        _ if matches!((doing, error), (Doing::TakingPart, Error::UploadNotFound { .. })) => 500,
-        _ if matches!((doing, error), (Doing::Assembling, Error::NotRegular { .. })) => 500,
-        Some(_) if matches!(doing, Doing::TakingPart | Doing::Assembling | Doing::KeepingUploads) => 500,
+        errno if is_trouble_of_uploads(doing, error, errno) => 500,
         Some(Errno::NOENT) => match doing {
             Doing::Reading | Doing::Opening | Doing::Listing | Doing::Deleting => 404,
             Doing::Finding => 500,
@@ -282,6 +280,16 @@ fn file_status(doing: &Doing, error: &Error) -> u16 {
         Some(Errno::IO | Errno::NOMEM) => 500,
         Some(_) => 422,
         None => core_status(error),
+    }
+}
+
+/// Whether the known server calls it its own trouble.
+fn is_trouble_of_uploads(doing: &Doing, error: &Error, errno: Option<Errno>) -> bool {
+    match doing {
+        Doing::TakingPart => errno.is_some() || matches!(error, Error::UploadNotFound { .. }),
+        Doing::Assembling => errno.is_some() || matches!(error, Error::NotRegular { .. }),
+        Doing::KeepingUploads => errno.is_some(),
+        _ => false,
     }
 }
 

@@ -71,50 +71,6 @@ impl ZipReader {
         Ok(Self { file, entries, directory_at })
     }
 
-    /// What the directory says of one entry: the item, if it is one of ours, and where its bytes are.
-    fn entry(&self, head: &[u8; CENTRAL_BYTES], name: Vec<u8>, extras: &[u8]) -> Result<(Item, Content)> {
-        let shown = || String::from_utf8_lossy(&name).into_owned();
-        let (flags, method) = (u16_at(head, 8), u16_at(head, 10));
-        if flags & ENCRYPTED != 0 {
-            return Err(bad(format!("the entry '{}' is encrypted", shown())));
-        }
-        if !matches!(method, STORED | DEFLATED) {
-            return Err(bad(format!("the entry '{}' is compressed in an unknown way", shown())));
-        }
-        let mut wide = extra(extras, EXTRA_64).unwrap_or_default();
-        let mut number = |at| match u32_at(head, at) {
-            ELSEWHERE if wide.len() >= 8 => {
-                let number = u64_at(wide, 0);
-                wide = &wide[8..];
-                number
-            }
-            number => number.into(),
-        };
-        let (size, compressed, at) = (number(24), number(20), number(42));
-        let mode = if u16_at(head, 4) >> 8 == UNIX { u32_at(head, 38) >> 16 } else { 0 };
-        let is_folder = name.ends_with(b"/");
-        let kind = match mode & KIND {
-            _ if is_folder => Kind::Folder,
-            0 | FILE => Kind::File,
-            FOLDER => Kind::Folder,
-            LINK => Kind::Link(Vec::new()),
-            _ => return Err(bad(format!("the entry '{}' is a device or the like", shown()))),
-        };
-        let default = if kind == Kind::Folder { FOLDER_MODE } else { FILE_MODE };
-        let modified = match extra(extras, EXTRA_TIME) {
-            Some(time) if time.len() >= 5 && time[0] & 1 != 0 => i64::from(u32_at(time, 1).cast_signed()),
-            _ => from_dos_time(u32_at(head, 12)),
-        };
-        let item = Item {
-            path: name,
-            kind,
-            mode: if mode & KIND == 0 && mode & 0o777 == 0 { default } else { mode & 0o7777 },
-            modified: Some(modified),
-            size,
-        };
-        Ok((item, Content { at, method, compressed, size, crc: u32_at(head, 16) }))
-    }
-
     fn content(&self, content: &Content) -> Result<Checked<'_>> {
         let mut head = [0; LOCAL_BYTES];
         let read = self.file.read_exact_at(&mut head, content.at);
@@ -132,6 +88,50 @@ impl ZipReader {
     }
 }
 
+/// What the directory says of one entry: the item, if it is one of ours, and where its bytes are.
+fn entry(head: &[u8; CENTRAL_BYTES], name: Vec<u8>, extras: &[u8]) -> Result<(Item, Content)> {
+    let shown = || String::from_utf8_lossy(&name).into_owned();
+    let (flags, method) = (u16_at(head, 8), u16_at(head, 10));
+    if flags & ENCRYPTED != 0 {
+        return Err(bad(format!("the entry '{}' is encrypted", shown())));
+    }
+    if !matches!(method, STORED | DEFLATED) {
+        return Err(bad(format!("the entry '{}' is compressed in an unknown way", shown())));
+    }
+    let mut wide = extra(extras, EXTRA_64).unwrap_or_default();
+    let mut number = |at| match u32_at(head, at) {
+        ELSEWHERE if wide.len() >= 8 => {
+            let number = u64_at(wide, 0);
+            wide = &wide[8..];
+            number
+        }
+        number => number.into(),
+    };
+    let (size, compressed, at) = (number(24), number(20), number(42));
+    let mode = if u16_at(head, 4) >> 8 == UNIX { u32_at(head, 38) >> 16 } else { 0 };
+    let is_folder = name.ends_with(b"/");
+    let kind = match mode & KIND {
+        _ if is_folder => Kind::Folder,
+        0 | FILE => Kind::File,
+        FOLDER => Kind::Folder,
+        LINK => Kind::Link(Vec::new()),
+        _ => return Err(bad(format!("the entry '{}' is a device or the like", shown()))),
+    };
+    let default = if kind == Kind::Folder { FOLDER_MODE } else { FILE_MODE };
+    let modified = match extra(extras, EXTRA_TIME) {
+        Some(time) if time.len() >= 5 && time[0] % 2 == 1 => i64::from(u32_at(time, 1).cast_signed()),
+        _ => from_dos_time(u32_at(head, 12)),
+    };
+    let item = Item {
+        path: name,
+        kind,
+        mode: if mode == 0 { default } else { mode & 0o7777 },
+        modified: Some(modified),
+        size,
+    };
+    Ok((item, Content { at, method, compressed, size, crc: u32_at(head, 16) }))
+}
+
 impl Source for ZipReader {
     fn each(&mut self, visit: &mut dyn FnMut(Item, &mut dyn Read) -> Result<()>) -> Result<()> {
         let broken = |_| bad("its directory is broken");
@@ -147,7 +147,7 @@ impl Source for ZipReader {
             directory.read_exact(&mut texts).map_err(broken)?;
             directory.seek_relative(u16_at(&head, 32).into()).map_err(broken)?;
             let extras = texts.split_off(u16_at(&head, 28).into());
-            let (mut item, content) = self.entry(&head, texts, &extras)?;
+            let (mut item, content) = entry(&head, texts, &extras)?;
             match &mut item.kind {
                 Kind::File => visit(item, &mut self.content(&content)?)?,
                 Kind::Link(_) if content.size > LINK_BYTES_MAX => {

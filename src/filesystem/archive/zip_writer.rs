@@ -136,12 +136,12 @@ impl Entry {
             extras.extend(extra(EXTRA_64, &wide));
         }
         let mut out = CENTRAL.to_le_bytes().to_vec();
-        out.extend((UNIX << 8 | VERSION_64).to_le_bytes());
+        out.extend(((UNIX << 8) | VERSION_64).to_le_bytes());
         self.common(&mut out, (self.crc, narrow(self.compressed), narrow(self.size)), extras.len());
         // No comment, the first disk, no text.
         out.extend([0; 6]);
         let dos = if self.mode & 0o170_000 == FOLDER { DOS_FOLDER } else { 0 };
-        out.extend((self.mode << 16 | dos).to_le_bytes());
+        out.extend(((self.mode << 16) | dos).to_le_bytes());
         out.extend(narrow(self.at).to_le_bytes());
         [out, self.name.clone(), extras].concat()
     }
@@ -174,7 +174,7 @@ impl ZipWriter {
         if is_wide {
             self.out.extend(END_64.to_le_bytes());
             self.out.extend((END_64_BYTES as u64 - 12).to_le_bytes());
-            self.out.extend((UNIX << 8 | VERSION_64).to_le_bytes());
+            self.out.extend(((UNIX << 8) | VERSION_64).to_le_bytes());
             self.out.extend(VERSION_64.to_le_bytes());
             self.out.extend([0; 8]);
             for number in [entries, entries, len, at] {

@@ -50,13 +50,10 @@ impl Uploads {
             };
             let mut left = self.left(all, &name);
             if left == Some(Duration::ZERO) {
-                left = match id {
-                    Some(id) => self.remove_if_old(id),
-                    None => {
-                        clear(all, &name);
-                        None
-                    }
-                };
+                left = id.and_then(|id| self.remove_if_old(id));
+                if id.is_none() {
+                    clear(all, &name);
+                }
             }
             next = left.map_or(next, |left| Some(next.map_or(left, |next| next.min(left))));
         }

@@ -128,11 +128,7 @@ fn md5_of(mut file: File) -> Result<String, Errno> {
 }
 
 fn hex(hash: Md5) -> String {
-    use std::fmt::Write;
-    hash.finalize().iter().fold(String::with_capacity(ETAG_LEN), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a string takes all");
-        text
-    })
+    format!("{:x}", hash.finalize())
 }
 
 /// A part that is coming. Dropped before it is finished, nothing has happened.

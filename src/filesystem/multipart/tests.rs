@@ -63,7 +63,7 @@ impl Drop for Store {
 }
 
 fn md5(bytes: &[u8]) -> String {
-    Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Md5::digest(bytes))
 }
 
 fn age(path: &Path, seconds: u64) {
