@@ -4,6 +4,9 @@ use std::io::Read;
 
 use crate::error::{Error, Result};
 
+/// What the kernel takes of a path. A longer one could be made step by step, each of its folders anew for each entry.
+const PATH_BYTES_MAX: usize = 4095;
+
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -46,6 +49,9 @@ pub(super) fn parts(path: &[u8]) -> Result<Vec<&[u8]>> {
     if path.is_empty() {
         return refused("has no name");
     }
+    if path.len() > PATH_BYTES_MAX {
+        return Err(bad("an entry has a path that is too long"));
+    }
     if path.starts_with(b"/") {
         return refused("is absolute");
     }
@@ -76,6 +82,7 @@ mod tests {
         for bad in ["", "/", "/a", "..", "../a", "a/../b", "a/..", "./..", "a\0b"] {
             assert!(parts(bad.as_bytes()).is_err(), "{bad}");
         }
+        assert!(parts(&[b'a'; PATH_BYTES_MAX]).is_ok() && parts(&[b'a'; PATH_BYTES_MAX + 1]).is_err());
         assert_eq!(parts(b"./a//b/").unwrap(), [b"a", b"b"]);
     }
 
