@@ -55,6 +55,8 @@ pub(crate) enum Refusal {
     BadRequest(String),
     /// A form breaks off in the middle of a field.
     FormCut,
+    /// The same in the middle of the file that it brings.
+    FileCut,
     /// The same of one that brings a part of an upload.
     PartCut,
     /// A tree was to be removed, and it is a file.
@@ -110,7 +112,7 @@ impl Refusal {
             | Self::NoSuchPid(_)
             | Self::NoSuchIdentifier(_)
             | Self::NoSuchLowercaseIdentifier(_) => 404,
-            Self::NotATree => 422,
+            Self::NotATree | Self::FileCut => 422,
             Self::Range { .. } => 416,
             Self::BodySlow => 408,
             Self::BodyTooLarge(_) => 413,
@@ -132,6 +134,7 @@ impl Refusal {
             Self::BadRequest(text) => text.clone(),
             Self::NotATree => "error deleting directory: path points to a file, not a directory".to_owned(),
             Self::FormCut => "error reading multipart part: unexpected EOF".to_owned(),
+            Self::FileCut => "error writing binary file: unexpected EOF".to_owned(),
             Self::PartCut => "failed to upload part: failed to write part: unexpected EOF".to_owned(),
             Self::Range { text, .. } => (*text).to_owned(),
             Self::InvalidBody(error) => format!("invalid request body: {error}"),

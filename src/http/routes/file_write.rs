@@ -119,7 +119,7 @@ async fn form(request: &mut Request<Context>, place: Place) -> Result<Response, 
             (Some("file"), Some(name)) if !name.is_empty() && sink.is_none() => {
                 let mut file = Sink::new(&request.state().sandbox.files, place.clone(), options.clone());
                 let mut left = max;
-                while let Some(chunk) = form.chunk(&mut field).await? {
+                while let Some(chunk) = form.chunk(&mut field).await.map_err(file_cut)? {
                     left = left.checked_sub(chunk.len() as u64).ok_or(Refusal::BodyTooLarge(max))?;
                     file.write(chunk).await.map_err(failed)?;
                 }
@@ -134,6 +134,11 @@ async fn form(request: &mut Request<Context>, place: Place) -> Result<Response, 
     };
     let written = sink.finish(mode_wanted).await.map_err(failed)?;
     done(request, &place, UPLOADED, Some(&written)).await
+}
+
+/// What the known server says of a file whose form breaks off.
+fn file_cut(refusal: Refusal) -> Refusal {
+    if matches!(refusal, Refusal::FormCut) { Refusal::FileCut } else { refusal }
 }
 
 async fn bytes(request: &mut Request<Context>, place: Place) -> Result<Response, Refusal> {
