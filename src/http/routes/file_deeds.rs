@@ -3,7 +3,7 @@
 use tide::{Request, Response};
 
 use crate::error::Error;
-use crate::filesystem::{Change, Info, change, copy, link, move_to, parse_mode, path};
+use crate::filesystem::{Change, Files, Info, Place, change, copy, link, move_to, parse_mode, path};
 use crate::http::context::Context;
 use crate::http::json_body::JsonBody;
 use crate::http::refusal::{Doing, Refusal};
@@ -34,14 +34,8 @@ async fn body<R: Record>(request: &mut Request<Context>) -> Result<R, Refusal> {
 ))]
 pub(crate) async fn post_copy(mut request: Request<Context>) -> Result<Response, Refusal> {
     let asked: CopyRequest = body(&mut request).await?;
-    let files = &request.state().sandbox.files;
-    let (source, destination) =
-        (files.place(asked.source.as_bytes())?, files.place(asked.destination.as_bytes())?);
-    let copied = files.run(move |files| copy(files, &source, &destination, asked.no_overwrite)).await;
-    copied.map_err(|error| Refusal::File(Doing::Copying(asked.destination.clone()), error))?;
-    let answer =
-        TransferResponse { source: asked.source, destination: asked.destination, message: "Files copied" };
-    respond::json(200, JsonBody::value(&answer)).await
+    let doing = Doing::Copying(asked.destination.clone());
+    transfer(&request, asked, copy, doing, "Files copied").await
 }
 
 /// Gives a file or a folder another name or place. On one file system that is one instant; between two it is a copy.
@@ -56,13 +50,25 @@ pub(crate) async fn post_copy(mut request: Request<Context>) -> Result<Response,
 ))]
 pub(crate) async fn post_move(mut request: Request<Context>) -> Result<Response, Refusal> {
     let asked: CopyRequest = body(&mut request).await?;
+    transfer(&request, asked, move_to, Doing::Other, "Files moved").await
+}
+
+/// What takes a source to a destination, and perhaps leaves alone what is there.
+type Transfer = fn(&Files, &Place, &Place, bool) -> Result<(), Error>;
+
+async fn transfer(
+    request: &Request<Context>,
+    asked: CopyRequest,
+    deed: Transfer,
+    doing: Doing,
+    message: &'static str,
+) -> Result<Response, Refusal> {
     let files = &request.state().sandbox.files;
     let (source, destination) =
         (files.place(asked.source.as_bytes())?, files.place(asked.destination.as_bytes())?);
-    let moved = files.run(move |files| move_to(files, &source, &destination, asked.no_overwrite)).await;
-    moved.map_err(|error| Refusal::File(Doing::Other, error))?;
-    let answer =
-        TransferResponse { source: asked.source, destination: asked.destination, message: "Files moved" };
+    let done = files.run(move |files| deed(files, &source, &destination, asked.no_overwrite)).await;
+    done.map_err(|error| Refusal::File(doing, error))?;
+    let answer = TransferResponse { source: asked.source, destination: asked.destination, message };
     respond::json(200, JsonBody::value(&answer)).await
 }
 
