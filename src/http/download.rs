@@ -23,7 +23,7 @@ use crate::sys::file::read_cached;
 const PIECE_BYTES: usize = 256 * 1024;
 
 /// Pieces in a row before others get the thread.
-const TURN_PIECES: u32 = 16;
+const TURN_PIECES: u32 = 4;
 
 /// Stretches of a file, each with what stands in front of it.
 #[derive(Debug)]
