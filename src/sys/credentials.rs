@@ -1,9 +1,11 @@
 //! Whose the file operations of this thread are.
 //!
 //! The kernel keeps credentials per thread; libc's wrappers change them for all threads, so these are the bare calls. What is
-//! changed is the file system's user and group and the supplementary groups: with a user other than root there, the kernel
-//! itself takes the file capabilities from the thread (`capabilities(7)`), and gives them back with root. A thread that this
-//! one starts meanwhile begins with the same.
+//! changed is the effective user and group, which are those of the file system too, and the supplementary groups. The file system's
+//! alone would not do: `/proc/sys` asks for the effective user, and capabilities that are not the file system's would stay. The
+//! kernel takes all of them from a thread whose effective user is not root any more, and gives them back with root
+//! (`capabilities(7)`); the real user, which says who may come back, stays. A thread that this one starts meanwhile begins with the
+//! same.
 
 use std::io;
 
@@ -44,7 +46,8 @@ impl Assumed {
 
 impl Drop for Assumed {
     fn drop(&mut self) {
-        // A thread that stayed somebody else would act for the wrong one from then on.
+        // A thread that stayed somebody else would act for the wrong one from then on. The user is first: the rest needs a
+        // capability that comes with it.
         set_user(self.before.uid).and_then(|()| set(&self.before)).expect("a thread may become what it was");
     }
 }
@@ -56,6 +59,9 @@ fn set(ids: &Ids) -> io::Result<()> {
     set_user(ids.uid)
 }
 
+/// For the kernel: an id that stays as it is.
+const UNCHANGED: u32 = u32::MAX;
+
 #[expect(unsafe_code, reason = "libc's setgroups is for all threads")]
 fn set_groups(groups: &[u32]) -> io::Result<()> {
     // SAFETY: the kernel reads so many numbers from there and nothing else.
@@ -63,24 +69,18 @@ fn set_groups(groups: &[u32]) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-#[expect(unsafe_code, reason = "there is no wrapper of setfsgid")]
+#[expect(unsafe_code, reason = "libc's setresgid is for all threads")]
 fn set_group(gid: u32) -> io::Result<()> {
-    // SAFETY: numbers only. The call has no error; what it says is the value before, so a second one says what the first did.
-    let now = unsafe {
-        libc::syscall(libc::SYS_setfsgid, gid);
-        libc::syscall(libc::SYS_setfsgid, gid)
-    };
-    if now == i64::from(gid) { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+    // SAFETY: numbers only.
+    let result = unsafe { libc::syscall(libc::SYS_setresgid, UNCHANGED, gid, UNCHANGED) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-#[expect(unsafe_code, reason = "there is no wrapper of setfsuid")]
+#[expect(unsafe_code, reason = "libc's setresuid is for all threads")]
 fn set_user(uid: u32) -> io::Result<()> {
-    // SAFETY: as above.
-    let now = unsafe {
-        libc::syscall(libc::SYS_setfsuid, uid);
-        libc::syscall(libc::SYS_setfsuid, uid)
-    };
-    if now == i64::from(uid) { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+    // SAFETY: numbers only.
+    let result = unsafe { libc::syscall(libc::SYS_setresuid, UNCHANGED, uid, UNCHANGED) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]
@@ -113,5 +113,27 @@ mod tests {
         assert_eq!((mine.uid(), mine.gid()), (12345, 54321));
         assert_eq!(std::fs::read(dir.join("secret")).unwrap(), b"x");
         std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    /// `/proc/sys` looks at the effective user: whoever writes there can become root.
+    #[test]
+    fn what_is_the_kernels_is_not_the_users() {
+        let (ids, setting) =
+            (Ids { uid: 12345, gid: 54321, groups: vec![54321] }, "/proc/sys/kernel/cad_pid");
+        if !rustix::process::geteuid().is_root() || std::fs::read(setting).is_err() {
+            return;
+        }
+        let capabilities = || {
+            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+            status.lines().find(|line| line.starts_with("CapEff:")).map(str::to_owned)
+        };
+        let before = capabilities();
+        {
+            let _assumed = Assumed::new(&ids).unwrap();
+            assert!(std::fs::read(setting).is_err());
+            assert_eq!(capabilities().as_deref(), Some("CapEff:\t0000000000000000"));
+        }
+        assert!(std::fs::read(setting).is_ok());
+        assert_eq!(capabilities(), before);
     }
 }
