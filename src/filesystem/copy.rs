@@ -15,17 +15,21 @@ use rustix::io::Errno;
 use super::folder::{FOLDER_MODE, into_folder, make_folders};
 use super::listing::Listing;
 use super::path::Place;
-use super::root::look;
+use super::root::{Entry, is_link, look};
 use super::transfer::copy_all;
-use super::{Files, Info};
+use super::{Files, Info, Upload};
 use crate::error::{Error, Result};
 
 /// Copies `source` to `destination`, or into it when it is a folder.
 pub(crate) fn copy(files: &Files, source: &Place, destination: &Place, no_overwrite: bool) -> Result<()> {
+    copy_to(files, source, &into_folder(files, source, destination), no_overwrite)
+}
+
+/// Copies `source` to `destination` itself.
+pub(super) fn copy_to(files: &Files, source: &Place, destination: &Place, no_overwrite: bool) -> Result<()> {
     let from =
         files.root.entry(&source.absolute).map_err(|errno| Error::file("lstat", &source.absolute, errno))?;
     let Some(stat) = from.stat else { return Err(Error::file("lstat", &source.absolute, Errno::NOENT)) };
-    let destination = into_folder(files, source, destination);
     if let Some(parent) = destination.absolute.parent() {
         make_folders(files, parent, FOLDER_MODE)?;
     }
@@ -34,13 +38,13 @@ pub(crate) fn copy(files: &Files, source: &Place, destination: &Place, no_overwr
     let info = Info::new(&stat);
     if let Some(there) = &to.stat {
         if no_overwrite {
-            return Err(Error::FileExists { path: destination.absolute });
+            return Err(Error::FileExists { path: destination.absolute.clone() });
         }
         let there = files
             .root
             .stat(&destination.absolute, true)
             .map_or_else(|_| Info::new(there), |stat| Info::new(&stat));
-        if (there.device, there.inode) == (info.device, info.inode) && !info.is_folder() {
+        if (there.device, there.inode) == (info.device, info.inode) {
             return Err(Error::CopyRefused {
                 why: "source and destination are the same file",
                 path: source.absolute.clone(),
@@ -196,44 +200,60 @@ impl Copy {
             .map_err(|errno| self.failed_at_source("open", path, errno))?;
         let mode = Mode::from_raw_mode(stat.st_mode & 0o777);
         let make = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let (target, is_new) = match rustix::fs::openat(to.0, to.1, make, mode) {
-            Err(Errno::EXIST) if self.no_overwrite => return Err(self.exists(path)),
-            Err(Errno::EXIST) => (self.over_existing(to, path)?, false),
-            result => (result.map_err(|errno| self.failed("open", path, errno))?, true),
-        };
-        copy_all(&File::from(source), &File::from(target)).map(drop).map_err(|errno| {
-            if is_new {
-                // Half a file under a whole one's name would be taken for it, and hold the room that was missing.
-                rustix::fs::unlinkat(to.0, to.1, AtFlags::empty()).ok();
+        let mut made = rustix::fs::openat(to.0, to.1, make, mode);
+        if matches!(made, Err(Errno::EXIST)) {
+            if self.no_overwrite {
+                return Err(self.exists(path));
             }
+            if !self.remove_link(to, path)? {
+                return self.over_existing((&source.into(), stat), to, path);
+            }
+            made = rustix::fs::openat(to.0, to.1, make, mode);
+        }
+        let target = made.map_err(|errno| self.failed("open", path, errno))?;
+        copy_all(&File::from(source), &File::from(target)).map(drop).map_err(|errno| {
+            // Half a file under a whole one's name would be taken for it, and hold the room that was missing.
+            rustix::fs::unlinkat(to.0, to.1, AtFlags::empty()).ok();
             self.failed("write", path, errno)
         })
     }
 
-    /// Opens a file that gets other bytes. A link is followed, as `cp` does; what is no file is refused.
-    fn over_existing(&self, to: (&OwnedFd, &OsStr), path: &Path) -> Result<OwnedFd> {
-        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let failed = |errno| self.failed("open", path, errno);
-        // Not truncated before it is known what it is.
-        let opened = rustix::fs::openat(to.0, to.1, flags | OFlags::NOFOLLOW, Mode::empty());
-        let opened = match opened {
-            // A link is replaced: where it leads is nobody's to say, under a root least of all.
-            Err(Errno::LOOP) => {
-                rustix::fs::unlinkat(to.0, to.1, AtFlags::empty()).map_err(failed)?;
-                let make = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-                rustix::fs::openat(to.0, to.1, make, Mode::from_raw_mode(0o644)).map_err(failed)?
-            }
-            result => result.map_err(failed)?,
-        };
-        let stat = rustix::fs::fstat(&opened).map_err(failed)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(Error::CopyRefused {
-                why: "cannot copy special file",
-                path: below(&self.destination, path),
-            });
+    /// Removes a link that is in the way: where it leads is nobody's to say, under a root least of all. False when there is none.
+    fn remove_link(&self, (folder, name): (&OwnedFd, &OsStr), path: &Path) -> Result<bool> {
+        let failed = |errno| self.failed("remove", path, errno);
+        if !look(folder, name).map_err(failed)?.as_ref().is_some_and(is_link) {
+            return Ok(false);
         }
-        rustix::fs::ftruncate(&opened, 0).map_err(failed)?;
-        Ok(opened)
+        rustix::fs::unlinkat(folder, name, AtFlags::empty()).map_err(failed)?;
+        Ok(true)
+    }
+
+    /// Gives a file that is there other bytes, as every write does: it has the old ones until all new ones have come.
+    fn over_existing(
+        &self,
+        (source, from): (&File, &Stat),
+        (folder, name): (&OwnedFd, &OsStr),
+        path: &Path,
+    ) -> Result<()> {
+        let failed = |errno| self.failed("open", path, errno);
+        let refused = |why, path| Err(Error::CopyRefused { why, path });
+        let stat = look(folder, name).map_err(failed)?;
+        let at = below(&self.destination, path);
+        match stat.as_ref().map(Info::new) {
+            Some(there) if (there.device, there.inode) == (from.st_dev, from.st_ino) => {
+                return refused("source and destination are the same file", below(&self.source, path));
+            }
+            Some(there) if !there.is_file() && !there.is_folder() => {
+                return refused("cannot copy special file", at);
+            }
+            _ => {}
+        }
+        let folder = rustix::io::fcntl_dupfd_cloexec(folder, 0).map_err(failed)?;
+        let entry = Entry { folder, name: name.to_owned(), stat };
+        let place = Place { given: at.clone(), absolute: at.clone() };
+        let mut upload = Upload::onto(&self.files, &entry, &place)?;
+        upload.take_file(source)?;
+        upload.commit_to(&entry, &at).map_err(failed)?.map(drop)
     }
 
     fn exists(&self, path: &Path) -> Error {
@@ -286,7 +306,10 @@ mod tests {
         assert!(copied(&files, "a/b/f", "new", true).is_ok());
         assert!(copied(&files, "a/b/f", "new", true).unwrap_err().contains("already exists"));
         std::fs::write(dir.join("a/b/f"), "other").unwrap();
+        let old = File::open(dir.join("new/f")).unwrap();
         assert!(copied(&files, "a/b/f", "new", false).is_ok());
+        // The old bytes are whole as long as somebody reads them: they were replaced, and not cut off first.
+        assert_eq!(std::io::read_to_string(old).unwrap(), "text");
         assert_eq!(std::fs::read_to_string(dir.join("new/f")).unwrap(), "other");
         std::fs::remove_dir_all(&dir).unwrap();
     }
@@ -307,6 +330,13 @@ mod tests {
         check(copied(&files, "a", "a/b/c", false), "cannot copy a directory into itself");
         check(copied(&files, "a", "way/c", false), "cannot copy a directory into itself");
         check(copied(&files, "f", "f", false), "source and destination are the same file");
+        std::fs::write(dir.join("a/b/kept"), "kept").unwrap();
+        check(copied(&files, "a/b", "a", false), "source and destination are the same file");
+        std::fs::create_dir(dir.join("names")).unwrap();
+        std::fs::hard_link(dir.join("a/b/kept"), dir.join("names/kept")).unwrap();
+        std::fs::rename(dir.join("names"), dir.join("b")).unwrap();
+        check(copied(&files, "a/b", ".", false), "source and destination are the same file");
+        assert_eq!(std::fs::read_to_string(dir.join("a/b/kept")).unwrap(), "kept");
         check(copied(&files, "fifo", "g", false), "cannot copy special file");
         check(copied(&files, "none", "g", false), "no such file or directory");
         check(copied(&files, "a", "f", false), "destination is not a directory");

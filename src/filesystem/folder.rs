@@ -189,7 +189,7 @@ pub(crate) fn move_to(files: &Files, source: &Place, destination: &Place, no_ove
     }
     let failed = |errno| Error::file("rename", &destination.absolute, errno);
     let to = files.root.entry(&destination.absolute).map_err(failed)?;
-    let _turn = files.turn(&to).map_err(failed)?;
+    let turn = files.turn(&to).map_err(failed)?;
     let flags = if no_overwrite { RenameFlags::NOREPLACE } else { RenameFlags::empty() };
     let renamed = match rustix::fs::renameat_with(&from.folder, &from.name, &to.folder, &to.name, flags) {
         // A kernel or a file system without the flag: a link cannot replace anything either.
@@ -203,7 +203,12 @@ pub(crate) fn move_to(files: &Files, source: &Place, destination: &Place, no_ove
         Ok(()) => Ok(()),
         Err(Errno::EXIST) if no_overwrite => Err(Error::FileExists { path: destination.absolute }),
         Err(Errno::XDEV) => {
-            super::copy::copy(files, source, &destination, no_overwrite)?;
+            drop(turn);
+            if !no_overwrite && info.is_folder() && to.stat.is_some_and(|stat| Info::new(&stat).is_folder()) {
+                // As a rename has it: an empty folder makes room for another, and nothing is mixed with what is in a full one.
+                rustix::fs::unlinkat(&to.folder, &to.name, AtFlags::REMOVEDIR).map_err(failed)?;
+            }
+            super::copy::copy_to(files, source, &destination, no_overwrite)?;
             Removal::find(files, source)?.run(true)
         }
         Err(errno) => Err(failed(errno)),

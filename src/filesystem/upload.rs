@@ -42,6 +42,12 @@ pub(crate) struct WriteOptions {
     pub(crate) condition: Condition,
 }
 
+impl WriteOptions {
+    fn new_mode(&self) -> Mode {
+        Mode::from_raw_mode(self.mode.unwrap_or(FILE_MODE) & 0o777)
+    }
+}
+
 /// How a file was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
@@ -90,28 +96,19 @@ impl Upload {
         let stat = entry.as_ref().and_then(|entry| entry.stat);
         check_kind(place, stat.as_ref())?;
         check_condition(&options, stat.as_ref())?;
-        let mode = Mode::from_raw_mode(options.mode.unwrap_or(FILE_MODE) & 0o777);
-        let staging = match (entry, stat) {
-            (Some(entry), Some(stat)) => {
-                // A new file is created with its first name; one that replaces another needs one for an instant.
-                let staged = if stat.st_nlink == 1 && !options.append {
-                    Staging::in_folder(&entry.folder, mode)
-                } else {
-                    Staging::elsewhere()
-                };
-                match staged {
-                    Err(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::OPNOTSUPP | Errno::NOENT) => {
-                        // The folder takes no new file (`/proc` says so by `ENOENT`), but the file may take new bytes.
-                        open_existing(&entry, OFlags::empty()).map_err(failed)?;
-                        Staging::elsewhere()
-                    }
-                    staged => staged,
-                }
-            }
-            (Some(entry), None) => Staging::in_folder(&entry.folder, mode),
-            (None, _) => Staging::in_folder(&nearest(files, &path)?, mode),
+        let staging = match entry {
+            Some(entry) => stage(&entry, &options),
+            None => Staging::in_folder(&nearest(files, &path)?, options.new_mode()),
         };
-        let staging = staged_or_error(staging, place)?;
+        let staging = staging.map_err(failed)?;
+        Ok(Self { files: files.clone(), place: place.clone(), options, staging })
+    }
+
+    /// The same for an entry that was found already: what it links to is not asked for.
+    pub(super) fn onto(files: &Files, entry: &Entry, place: &Place) -> Result<Self> {
+        check_kind(place, entry.stat.as_ref())?;
+        let options = WriteOptions::default();
+        let staging = stage(entry, &options).map_err(|errno| Error::file("open", &place.absolute, errno))?;
         Ok(Self { files: files.clone(), place: place.clone(), options, staging })
     }
 
@@ -168,9 +165,14 @@ impl Upload {
             }
             Err((errno, _)) => return Err(errno),
         };
+        self.commit_to(&entry, &path)
+    }
+
+    /// Gives the bytes to an entry, which is at `path`. An errno alone is for who wants to try again.
+    pub(super) fn commit_to(&mut self, entry: &Entry, path: &Path) -> Result<Result<Written>, Errno> {
         // One of ours at a time, so that of two who expect the same version one is refused.
         let files = self.files.clone();
-        let turn = files.turn(&entry)?;
+        let turn = files.turn(entry)?;
         let stat = look(&entry.folder, &entry.name)?;
         if let Err(error) = check_kind(&self.place, stat.as_ref())
             .and_then(|()| check_condition(&self.options, stat.as_ref()))
@@ -179,19 +181,19 @@ impl Upload {
         }
         let method = match stat {
             None => {
-                self.create(&entry)?;
+                self.create(entry)?;
                 Method::Created
             }
             Some(_) if self.options.append => {
-                let file = open_existing(&entry, OFlags::APPEND)?;
+                let file = open_existing(entry, OFlags::APPEND)?;
                 if let Err(errno) = self.append_to(&file) {
                     return Ok(Err(self.failed("write", errno)));
                 }
                 return Ok(Ok(Written { method: Method::Appended, info: info(&file)? }));
             }
-            Some(stat) if self.replace(&entry, &stat, (&path, turn.number))? => Method::Replaced,
+            Some(stat) if self.replace(entry, &stat, (path, turn.number))? => Method::Replaced,
             Some(stat) => {
-                let file = open_existing(&entry, OFlags::empty())?;
+                let file = open_existing(entry, OFlags::empty())?;
                 if let Err(errno) = self.overwrite(&file, &stat) {
                     return Ok(Err(self.failed("write", errno)));
                 }
@@ -209,8 +211,7 @@ impl Upload {
                 result => return result,
             }
         }
-        let mode = self.options.mode.unwrap_or(FILE_MODE) & 0o777;
-        let mut staging = Staging::in_folder(&entry.folder, Mode::from_raw_mode(mode))?;
+        let mut staging = Staging::in_folder(&entry.folder, self.options.new_mode())?;
         self.copy_to(&staging.file)?;
         staging.create(&entry.folder, &entry.name)?;
         self.staging = staging;
@@ -301,8 +302,25 @@ fn info(file: &File) -> Result<Info, Errno> {
     Ok(Info::new(&rustix::fs::fstat(file)?))
 }
 
-fn staged_or_error(staging: Result<Staging, Errno>, place: &Place) -> Result<Staging> {
-    staging.map_err(|errno| Error::file("open", &place.absolute, errno))
+/// A place for the bytes of an entry that is there, or is to be.
+fn stage(entry: &Entry, options: &WriteOptions) -> Result<Staging, Errno> {
+    // A new file is created with its first name; one that replaces another needs one for an instant.
+    let may_replace = entry.stat.is_none_or(|stat| stat.st_nlink == 1 && !options.append);
+    let staged = if may_replace {
+        Staging::in_folder(&entry.folder, options.new_mode())
+    } else {
+        Staging::elsewhere()
+    };
+    match staged {
+        Err(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::OPNOTSUPP | Errno::NOENT)
+            if entry.stat.is_some() =>
+        {
+            // The folder takes no new file (`/proc` says so by `ENOENT`), but the file may take new bytes.
+            open_existing(entry, OFlags::empty())?;
+            Staging::elsewhere()
+        }
+        staged => staged,
+    }
 }
 
 /// The nearest folder above a path that is there.
