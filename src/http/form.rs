@@ -103,6 +103,8 @@ pub(crate) struct BodyStream {
     timer: Timer,
     timeout: std::time::Duration,
     shutdown: Pin<Box<EventListener>>,
+    /// What is read goes here.
+    space: Vec<u8>,
     left: u64,
     max: u64,
 }
@@ -122,6 +124,7 @@ impl BodyStream {
             timer: Timer::after(timeout),
             timeout,
             shutdown: Box::pin(context.shutdown.listen()),
+            space: Vec::new(),
             left: max,
             max,
         })
@@ -133,17 +136,16 @@ impl BodyStream {
     }
 
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Option<Result<Bytes, Refusal>>> {
-        let mut space = vec![0; READ_BYTES];
-        match self.reader.as_mut().poll_read(cx, &mut space) {
+        self.space.resize(READ_BYTES, 0);
+        match self.reader.as_mut().poll_read(cx, &mut self.space) {
             Poll::Ready(Ok(0)) => Poll::Ready(None),
             Poll::Ready(Ok(read)) => {
                 self.timer.set_after(self.timeout);
-                space.truncate(read);
                 match self.left.checked_sub(read as u64) {
                     Some(left) => self.left = left,
                     None => return Poll::Ready(Some(Err(Refusal::BodyTooLarge(self.max)))),
                 }
-                Poll::Ready(Some(Ok(space.into())))
+                Poll::Ready(Some(Ok(piece(&mut self.space, read))))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Some(Err(Refusal::BodyCut(error)))),
             Poll::Pending => {
@@ -159,11 +161,37 @@ impl BodyStream {
     }
 }
 
+/// The first bytes of `space`: as they are when they are most of it, else a copy. A body may come a byte at a time, and bytes that wait
+/// are not to hold more memory than there are of them.
+fn piece(space: &mut Vec<u8>, read: usize) -> Bytes {
+    if read < space.len() / 2 {
+        return Bytes::copy_from_slice(&space[..read]);
+    }
+    let mut whole = std::mem::take(space);
+    whole.truncate(read);
+    whole.into()
+}
+
 impl Stream for BodyStream {
     type Item = Item;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Item>> {
         let this = self.get_mut();
         this.poll(cx).map(|item| item.map(|bytes| bytes.map_err(|refusal| Stopped(refusal).into())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_holds_no_more_than_twice_its_bytes() {
+        for read in [1, 100, READ_BYTES / 2 - 1, READ_BYTES / 2, READ_BYTES] {
+            let mut space = vec![7; READ_BYTES];
+            let piece = piece(&mut space, read).try_into_mut().unwrap();
+            assert_eq!(piece.len(), read);
+            assert!(piece.capacity() <= 2 * read, "{read} bytes hold {}", piece.capacity());
+        }
     }
 }

@@ -11,6 +11,9 @@ use crate::error::Result;
 /// What one hop to the disk takes.
 const BATCH_BYTES: usize = 512 * 1024;
 
+/// What a piece takes besides its bytes: a body may come a byte at a time.
+const PIECE_BYTES: usize = 64;
+
 /// Who takes bytes. Each call may wait for a disk.
 pub(crate) trait Taker: Send + 'static {
     /// Takes more bytes.
@@ -41,7 +44,7 @@ impl<T: Taker> Intake<T> {
 
     /// Takes bytes.
     pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<()> {
-        self.batch_bytes += bytes.len();
+        self.batch_bytes += bytes.len() + PIECE_BYTES;
         self.batch.push(bytes);
         if self.batch_bytes < BATCH_BYTES {
             return Ok(());

@@ -12,6 +12,9 @@ use crate::filesystem::{Files, Place, Upload, WriteOptions, Written};
 /// What one hop to the disk takes.
 const BATCH_BYTES: usize = 512 * 1024;
 
+/// What a piece takes besides its bytes: a body may come a byte at a time.
+const PIECE_BYTES: usize = 64;
+
 /// See the module. Dropped before it is finished, nothing has happened.
 pub(crate) struct Sink {
     files: Files,
@@ -39,7 +42,7 @@ impl Sink {
 
     /// Takes bytes.
     pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<()> {
-        self.batch_bytes += bytes.len();
+        self.batch_bytes += bytes.len() + PIECE_BYTES;
         self.batch.push(bytes);
         if self.batch_bytes < BATCH_BYTES { Ok(()) } else { self.send().await }
     }
