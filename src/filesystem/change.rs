@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use super::path::Place;
@@ -33,14 +33,32 @@ impl Change {
     fn apply(self, folder: &OwnedFd, name: &OsStr, is_link: bool) -> Result<(), Errno> {
         match self {
             Self::Mode(_) if is_link => Ok(()),
-            Self::Mode(mode) => {
-                rustix::fs::chmodat(folder, name, Mode::from_raw_mode(mode), AtFlags::empty())
-            }
+            Self::Mode(mode) => set_mode(folder, name, Mode::from_raw_mode(mode)),
             Self::Owner(uid, gid) => {
                 let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
                 rustix::fs::chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
             }
         }
+    }
+}
+
+/// Sets the permissions of an entry that may have become a link since it was looked at. `chmod` would follow that, out of a root even,
+/// so what is there is opened as a place first; a place has no `fchmod`, but a path in `/proc`.
+fn set_mode(folder: &OwnedFd, name: &OsStr, mode: Mode) -> Result<(), Errno> {
+    let place =
+        rustix::fs::openat(folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    if is_link(&rustix::fs::fstat(&place)?) {
+        return Ok(());
+    }
+    let by_number = format!("/proc/self/fd/{}", crate::sys::file::number(&place));
+    match rustix::fs::chmodat(CWD, by_number, mode, AtFlags::empty()) {
+        // `/proc` is not everywhere. What cannot be read can't be changed then.
+        Err(Errno::NOENT) => {
+            let flags =
+                OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            rustix::fs::fchmod(rustix::fs::openat(folder, name, flags, Mode::empty())?, mode)
+        }
+        result => result,
     }
 }
 
@@ -116,7 +134,38 @@ pub(crate) fn parse_mode(text: &str) -> Result<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
+
+    #[test]
+    fn a_link_that_comes_meanwhile_is_not_followed() {
+        let dir = std::env::temp_dir().join(format!("boxd-chmod-{}", fastrand::u64(..)));
+        std::fs::create_dir_all(dir.join("in")).unwrap();
+        std::fs::write(dir.join("secret"), "outside").unwrap();
+        std::fs::set_permissions(dir.join("secret"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(dir.join("in/file"), "inside").unwrap();
+        symlink("../secret", dir.join("in/link")).unwrap();
+        let folder = rustix::fs::open(dir.join("in"), OFlags::PATH, Mode::empty()).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let exchange = rustix::fs::RenameFlags::EXCHANGE;
+                    rustix::fs::renameat_with(&folder, "file", &folder, "link", exchange).unwrap();
+                }
+            });
+            let files = Files::new(super::super::Root::whole(), &dir, None, None);
+            let place = files.place(b"in").unwrap();
+            for _ in 0..5000 {
+                change(&files, &place, Change::Mode(0o755), true).unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(std::fs::metadata(dir.join("secret")).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 
     #[test]
     fn permissions_are_octal() {
