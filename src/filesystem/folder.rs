@@ -123,19 +123,31 @@ const REFILLED_MAX: usize = 1000;
 struct Level {
     folder: OwnedFd,
     name: std::ffi::OsString,
+    /// Folders in it that are not empty. All of them are noted at one look: a look for each would be a million looks at a million.
+    full: Vec<std::ffi::OsString>,
+}
+
+impl Level {
+    fn open(parent: &OwnedFd, name: std::ffi::OsString) -> Result<Self, Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = rustix::fs::openat(parent, &name, flags, Mode::empty())?;
+        let full = clear_files(&folder)?;
+        Ok(Self { folder, name, full })
+    }
 }
 
 /// Removes a folder and all below it, by descriptors: a link that somebody puts in the way is removed and not followed.
 pub(super) fn clear(parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let open = |folder: &OwnedFd, name: &OsStr| rustix::fs::openat(folder, name, flags, Mode::empty());
-    let mut levels = vec![Level { folder: open(parent, name)?, name: name.to_owned() }];
+    let mut levels = vec![Level::open(parent, name.to_owned())?];
     let mut refilled = 0;
-    while let Some(level) = levels.last() {
-        let below = clear_files(&level.folder)?;
-        if let Some(name) = below {
-            let folder = open(&level.folder, &name)?;
-            levels.push(Level { folder, name });
+    while let Some(level) = levels.last_mut() {
+        if let Some(name) = level.full.pop() {
+            match Level::open(&level.folder, name) {
+                Ok(below) => levels.push(below),
+                // Somebody else removed it, or put something in its place, which the last look finds.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+                Err(errno) => return Err(errno),
+            }
             continue;
         }
         let Some(done) = levels.pop() else { break };
@@ -145,7 +157,8 @@ pub(super) fn clear(parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
             // Somebody filled it meanwhile, or the file system left entries out while others went: look again.
             Err(Errno::NOTEMPTY | Errno::EXIST) if refilled < REFILLED_MAX => {
                 refilled += 1;
-                levels.push(done);
+                let full = clear_files(&done.folder)?;
+                levels.push(Level { full, ..done });
             }
             Err(errno) => return Err(errno),
         }
@@ -153,11 +166,11 @@ pub(super) fn clear(parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Removes all of a folder that is no folder, and empty folders; gives the name of one that is not empty.
-fn clear_files(folder: &OwnedFd) -> Result<Option<std::ffi::OsString>, Errno> {
+/// Removes all of a folder that is no folder, and empty folders; gives the names of those that are not empty.
+fn clear_files(folder: &OwnedFd) -> Result<Vec<std::ffi::OsString>, Errno> {
     use std::os::unix::ffi::OsStrExt;
     let entries = rustix::fs::Dir::read_from(folder)?;
-    let mut full = None;
+    let mut full = Vec::new();
     for entry in entries {
         let entry = entry?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
@@ -171,7 +184,7 @@ fn clear_files(folder: &OwnedFd) -> Result<Option<std::ffi::OsString>, Errno> {
         let flags = if is_folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
         match rustix::fs::unlinkat(folder, name, flags) {
             Ok(()) | Err(Errno::NOENT) => {}
-            Err(Errno::NOTEMPTY | Errno::EXIST) if is_folder => full = Some(name.to_owned()),
+            Err(Errno::NOTEMPTY | Errno::EXIST) if is_folder => full.push(name.to_owned()),
             Err(errno) => return Err(errno),
         }
     }
