@@ -236,3 +236,27 @@ proptest! {
         }
     }
 }
+
+/// A list for whatever is new in the folder is not for a file that only takes the place of another.
+#[test]
+fn a_replacement_lets_nobody_in_whom_the_old_file_did_not() {
+    let folder = Folder::new();
+    folder.method("a", b"secret");
+    let entries =
+        [(1_u16, 7_u16, u32::MAX), (2, 7, 1000), (4, 5, u32::MAX), (16, 7, u32::MAX), (32, 5, u32::MAX)];
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        list.extend_from_slice(&tag.to_le_bytes());
+        list.extend_from_slice(&permissions.to_le_bytes());
+        list.extend_from_slice(&id.to_le_bytes());
+    }
+    let flags = rustix::fs::XattrFlags::empty();
+    if rustix::fs::setxattr(&folder.path, "system.posix_acl_default", &list, flags).is_err() {
+        // Not every file system has such lists.
+        return;
+    }
+    assert_eq!(folder.method("a", b"new"), Method::Replaced);
+    let access = rustix::fs::getxattr(folder.at("a"), "system.posix_acl_access", &mut [0_u8; 256]);
+    assert_eq!(access, Err(rustix::io::Errno::NODATA));
+    assert_eq!(fs::metadata(folder.at("a")).unwrap().permissions().mode() & 0o777, 0o644);
+}

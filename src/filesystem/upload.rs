@@ -14,7 +14,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{FallocateFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
+use rustix::fs::{Access, AtFlags, FallocateFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use super::folder::make_folders;
@@ -220,7 +220,11 @@ impl Upload {
 
     /// Puts the new file in the place of the old one; false when only the old one's bytes can be changed.
     fn replace(&mut self, entry: &Entry, stat: &Stat, (path, turn): (&Path, usize)) -> Result<bool, Errno> {
-        if !self.staging.is_in_folder || stat.st_nlink != 1 || !take_after(&self.staging.file, entry, stat) {
+        if !self.staging.is_in_folder
+            || stat.st_nlink != 1
+            || is_closed(entry)
+            || !take_after(&self.staging.file, entry, stat)
+        {
             return Ok(false);
         }
         let pending = self.files.pending.as_ref();
@@ -360,6 +364,14 @@ fn open_existing(entry: &Entry, flags: OFlags) -> Result<File, Errno> {
     rustix::fs::openat(&entry.folder, &entry.name, flags, Mode::empty()).map(File::from)
 }
 
+/// Whether the file may not be written to. To take its place only asks for its folder; but who made a file read-only means it, and
+/// to open it is refused then in the words of the system.
+fn is_closed(entry: &Entry) -> bool {
+    // As the user whose the operation is: without the flag it would be the real one.
+    let access = rustix::fs::accessat(&entry.folder, &entry.name, Access::WRITE_OK, AtFlags::EACCESS);
+    access == Err(Errno::ACCESS)
+}
+
 /// Gives the new file the owner, the permissions and the attributes of the old one; false when that is not possible.
 fn take_after(new: &File, entry: &Entry, old: &Stat) -> bool {
     let Ok(now) = rustix::fs::fstat(new) else { return false };
@@ -377,6 +389,9 @@ fn take_after(new: &File, entry: &Entry, old: &Stat) -> bool {
     now.st_mode & 0o7777 == mode && now.st_uid == uid
         || rustix::fs::fchmod(new, Mode::from_raw_mode(mode)).is_ok()
 }
+
+/// Who may do what with a file, besides its permissions.
+const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
 
 /// Attributes that a new file has by itself, or that a write takes from a file.
 fn is_left_out(name: &[u8]) -> bool {
@@ -396,10 +411,15 @@ fn take_attributes(new: &File, entry: &Entry) -> bool {
             Err(_) => return false,
         }
     }
-    names
-        .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty() && !is_left_out(name))
-        .all(|name| take_attribute(new.as_fd(), &old, name).is_ok())
+    let names = || names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    if !names().any(|name| name == ACCESS_LIST) {
+        // The folder may have a list for what is new in it, which lets in whom the old file did not.
+        match rustix::fs::fremovexattr(new, ACCESS_LIST) {
+            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+            Err(_) => return false,
+        }
+    }
+    names().filter(|name| !is_left_out(name)).all(|name| take_attribute(new.as_fd(), &old, name).is_ok())
 }
 
 fn take_attribute(new: rustix::fd::BorrowedFd<'_>, old: &OwnedFd, name: &[u8]) -> Result<(), Errno> {
