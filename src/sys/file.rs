@@ -40,12 +40,20 @@ pub(crate) fn is_unspliceable(error: &io::Error) -> bool {
 
 /// An anonymous file in memory, for output that no disk takes.
 pub(crate) fn in_memory(name: &str) -> io::Result<File> {
-    Ok(File::from(memfd_create(name, MemfdFlags::CLOEXEC)?))
+    memory(name, MemfdFlags::CLOEXEC)
+}
+
+/// The kernel lets everybody open a file in memory who comes to it by its number in `/proc`, as the workload user does through the
+/// file API; so it gets the permissions of a file that is the daemon's alone.
+fn memory(name: &str, flags: MemfdFlags) -> io::Result<File> {
+    let file = memfd_create(name, flags)?;
+    rustix::fs::fchmod(&file, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)?;
+    Ok(file.into())
 }
 
 /// An anonymous file in memory that may be forbidden to become shorter.
 pub(crate) fn growing(name: &str) -> io::Result<File> {
-    Ok(File::from(memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?))
+    memory(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
 }
 
 /// All bytes of a file, wherever its offset stands.
@@ -57,7 +65,7 @@ pub(crate) fn contents(file: &File) -> io::Result<Vec<u8>> {
 
 /// A file in memory with these bytes, which nobody can change.
 pub(crate) fn sealed(name: &str, bytes: &[u8]) -> io::Result<File> {
-    let file = File::from(memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
+    let file = memory(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     file.write_all_at(bytes, 0)?;
     rustix::fs::fcntl_add_seals(
         &file,
@@ -85,4 +93,18 @@ pub(crate) fn try_lock(file: impl AsFd) -> io::Result<bool> {
 /// The number by which a file of the kernel is told of another descriptor.
 pub(crate) fn number(descriptor: impl AsFd) -> i32 {
     std::os::fd::AsRawFd::as_raw_fd(&descriptor.as_fd())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn files_in_memory_are_the_daemons_alone() {
+        for file in [in_memory("test"), growing("test"), sealed("test", b"x")] {
+            assert_eq!(file.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
 }
