@@ -1,6 +1,6 @@
 //! Folders and names: making them, removing them, moving them, and what is changed of a file without touching its bytes.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -119,46 +119,79 @@ fn remove_folder(entry: &Entry, place: &Place, recursive: bool) -> Result<()> {
 /// How often folders that are filled while they are cleared are cleared again.
 const REFILLED_MAX: usize = 1000;
 
-/// A folder that is being cleared: opened, and its name in the one before it.
+/// Folders on the way down that are held open. One for each of a tree would take all descriptors there are, from everybody.
+const OPEN_MAX: usize = 64;
+
+/// A folder that is being cleared.
 struct Level {
-    folder: OwnedFd,
-    name: std::ffi::OsString,
+    /// Closed in the meantime when there are many below it.
+    folder: Option<OwnedFd>,
+    /// What it is, so that it is known again.
+    id: (u64, u64),
+    /// Its name in the one before it.
+    name: OsString,
     /// Folders in it that are not empty. All of them are noted at one look: a look for each would be a million looks at a million.
-    full: Vec<std::ffi::OsString>,
+    full: Vec<OsString>,
 }
 
 impl Level {
-    fn open(parent: &OwnedFd, name: std::ffi::OsString) -> Result<Self, Errno> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let folder = rustix::fs::openat(parent, &name, flags, Mode::empty())?;
-        let full = clear_files(&folder)?;
-        Ok(Self { folder, name, full })
+    fn open(parent: &OwnedFd, name: OsString) -> Result<Self, Errno> {
+        let folder = open_folder(parent, &name)?;
+        let (id, full) = (id(&folder)?, clear_files(&folder)?);
+        Ok(Self { folder: Some(folder), id, name, full })
     }
+
+    /// Opens it again from one below it, if that is still below it.
+    fn open_again(&mut self, below: &OwnedFd) -> Result<(), Errno> {
+        if self.folder.is_none() {
+            let folder = open_folder(below, "..".as_ref())?;
+            if id(&folder)? != self.id {
+                return Err(Errno::STALE);
+            }
+            self.folder = Some(folder);
+        }
+        Ok(())
+    }
+}
+
+fn open_folder(parent: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(parent, name, flags, Mode::empty())
+}
+
+fn id(folder: &OwnedFd) -> Result<(u64, u64), Errno> {
+    rustix::fs::fstat(folder).map(|stat| (stat.st_dev, stat.st_ino))
 }
 
 /// Removes a folder and all below it, by descriptors: a link that somebody puts in the way is removed and not followed.
 pub(super) fn clear(parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
     let mut levels = vec![Level::open(parent, name.to_owned())?];
     let mut refilled = 0;
-    while let Some(level) = levels.last_mut() {
-        if let Some(name) = level.full.pop() {
-            match Level::open(&level.folder, name) {
+    while let Some(Level { folder: Some(folder), full, .. }) = levels.last_mut() {
+        if let Some(name) = full.pop() {
+            match Level::open(folder, name) {
                 Ok(below) => levels.push(below),
                 // Somebody else removed it, or put something in its place, which the last look finds.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
                 Err(errno) => return Err(errno),
             }
+            if let Some(far) = levels.len().checked_sub(OPEN_MAX) {
+                levels[far].folder = None;
+            }
             continue;
         }
-        let Some(done) = levels.pop() else { break };
-        let above = levels.last().map_or(parent, |level| &level.folder);
-        match rustix::fs::unlinkat(above, &done.name, AtFlags::REMOVEDIR) {
+        let Some(Level { folder: Some(folder), id, name, .. }) = levels.pop() else { break };
+        if let Some(above) = levels.last_mut() {
+            above.open_again(&folder)?;
+        }
+        let above = levels.last().and_then(|level| level.folder.as_ref()).unwrap_or(parent);
+        match rustix::fs::unlinkat(above, &name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => {}
             // Somebody filled it meanwhile, or the file system left entries out while others went: look again.
             Err(Errno::NOTEMPTY | Errno::EXIST) if refilled < REFILLED_MAX => {
                 refilled += 1;
-                let full = clear_files(&done.folder)?;
-                levels.push(Level { full, ..done });
+                let full = clear_files(&folder)?;
+                levels.push(Level { folder: Some(folder), id, name, full });
             }
             Err(errno) => return Err(errno),
         }
@@ -167,7 +200,7 @@ pub(super) fn clear(parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
 }
 
 /// Removes all of a folder that is no folder, and empty folders; gives the names of those that are not empty.
-fn clear_files(folder: &OwnedFd) -> Result<Vec<std::ffi::OsString>, Errno> {
+fn clear_files(folder: &OwnedFd) -> Result<Vec<OsString>, Errno> {
     use std::os::unix::ffi::OsStrExt;
     let entries = rustix::fs::Dir::read_from(folder)?;
     let mut full = Vec::new();
