@@ -200,17 +200,17 @@ impl Copy {
             .map_err(|errno| self.failed_at_source("open", path, errno))?;
         let mode = Mode::from_raw_mode(stat.st_mode & 0o777);
         let make = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut made = rustix::fs::openat(to.0, to.1, make, mode);
-        if matches!(made, Err(Errno::EXIST)) {
+        let mut opened = rustix::fs::openat(to.0, to.1, make, mode);
+        if matches!(opened, Err(Errno::EXIST)) {
             if self.no_overwrite {
                 return Err(self.exists(path));
             }
             if !self.remove_link(to, path)? {
                 return self.over_existing((&source.into(), stat), to, path);
             }
-            made = rustix::fs::openat(to.0, to.1, make, mode);
+            opened = rustix::fs::openat(to.0, to.1, make, mode);
         }
-        let target = made.map_err(|errno| self.failed("open", path, errno))?;
+        let target = opened.map_err(|errno| self.failed("open", path, errno))?;
         copy_all(&File::from(source), &File::from(target)).map(drop).map_err(|errno| {
             // Half a file under a whole one's name would be taken for it, and hold the room that was missing.
             rustix::fs::unlinkat(to.0, to.1, AtFlags::empty()).ok();
