@@ -16,6 +16,7 @@ use crate::listen;
 use crate::runtime::Runtime;
 use crate::sandbox::{FromKeeper, Sandbox};
 use crate::sys::descriptors;
+use crate::sys::heap;
 use crate::sys::oom;
 use crate::sys::packets::Packets;
 use crate::sys::signals::{Orders, RETIRED, Signals};
@@ -85,6 +86,7 @@ fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, Stri
         None => listen::bind_all(&config.listen)?,
     };
     let _telemetry = Telemetry::start(config.log_format);
+    heap::give_back_freed();
     if let Err(error) = oom::protect_daemon() {
         tracing::debug!(%error, "the daemon is not protected from the out-of-memory killer");
     }

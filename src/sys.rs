@@ -12,6 +12,7 @@ pub(crate) mod exec;
 mod fast_spawn;
 pub(crate) mod file;
 pub(crate) mod fork;
+pub(crate) mod heap;
 #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
 pub(crate) mod host_names;
 pub(crate) mod lane;
