@@ -4,16 +4,18 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::time::SystemTime;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use tide::{Request, Response};
 
-use crate::filesystem::{Info, Place, Tags};
+use crate::error::{Error, Result};
+use crate::filesystem::{Files, Info, Place, Tags};
 use crate::http::context::Context;
 use crate::http::download::{Download, Part};
 use crate::http::ranges::{self, Wanted};
-use crate::http::refusal::Refusal;
+use crate::http::refusal::{Doing, Refusal};
 use crate::http::{file_view, request, respond};
 
 /// Content types by the end of a name, as the known server has them. Whatever else there is, is bytes.
@@ -42,19 +44,26 @@ const TYPES: [(&str, &str); 19] = [
 /// The type of what has no type.
 const BYTES: &str = "application/octet-stream";
 
+/// What is read of a file that does not know its size before it is answered.
+const FIRST_BYTES: usize = 64 * 1024;
+
 /// The answer to a request for the bytes of a file.
-pub(super) fn answer(request: &Request<Context>, place: &Place, file: File, info: &Info) -> Response {
+pub(super) async fn answer(
+    request: &Request<Context>,
+    place: &Place,
+    file: File,
+    info: &Info,
+) -> Result<Response, Refusal> {
     if let Some(response) = decided_by_version(request, info) {
-        return response;
+        return Ok(response);
     }
     let range = request::header(request, "range").filter(|_| range_is_of_this(request, info));
     let content_type = content_type(place.name());
-    // A file of the kernel says 0 and has bytes: what it has is what comes.
     if info.size == 0 {
-        let body = Download::new(file, place.absolute.clone(), [Part::Rest(0)]);
-        return described(respond::pulled(content_type, body), place, info);
+        let files = &request.state().sandbox.files;
+        return Ok(described(unsized_file(files, place, file, content_type).await?, place, info));
     }
-    match ranges::parse(range, info.size) {
+    Ok(match ranges::parse(range, info.size) {
         Wanted::All => {
             let whole = 0..info.size;
             let mut response = stretch(file, place, whole.clone(), content_type);
@@ -76,7 +85,32 @@ pub(super) fn answer(request: &Request<Context>, place: &Place, file: File, info
             response.insert_header("accept-ranges", "bytes");
             response
         }
+    })
+}
+
+/// A file that says it has 0 bytes. One of the kernel has some all the same: what it has is what comes, and when nothing does, the
+/// client is told before the answer has begun.
+async fn unsized_file(
+    files: &Files,
+    place: &Place,
+    file: File,
+    content_type: &str,
+) -> Result<Response, Refusal> {
+    let path = place.absolute.clone();
+    let read = files.run(move |_| {
+        let mut first = vec![0; FIRST_BYTES];
+        let read = file.read_at(&mut first, 0);
+        let read = read.map_err(|source| Error::File { action: "read", path, source })?;
+        first.truncate(read);
+        Ok((file, first))
+    });
+    let (file, first) = read.await.map_err(|error| Refusal::File(Doing::Reading, error))?;
+    if first.is_empty() {
+        return Ok(respond::whole(200, content_type, first));
     }
+    let rest = Part::Rest(first.len() as u64);
+    let body = Download::new(file, place.absolute.clone(), [Part::Text(first), rest]);
+    Ok(respond::pulled(content_type, body))
 }
 
 /// The answer to a client that wants another version than this, or has this one already; `None`: it is to be sent.

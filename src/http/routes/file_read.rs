@@ -53,7 +53,7 @@ pub(crate) async fn get(request: Request<Context>) -> Result<Response, Refusal> 
     match found {
         Ok(Found::Folder) => list(&files, place).await,
         Ok(Found::File(file, info)) if is_download => {
-            Ok(file_download::answer(&request, &place, file, &info))
+            file_download::answer(&request, &place, file, &info).await
         }
         Ok(Found::File(file, info)) => json(&request, &files, place, file, info).await,
         Err(error @ Error::File { action: "stat", .. }) => Err(Refusal::File(Doing::Reading, error)),
