@@ -6,10 +6,10 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use super::folder::{FOLDER_MODE, into_folder, make_folders};
@@ -22,11 +22,20 @@ use crate::error::{Error, Result};
 
 /// Copies `source` to `destination`, or into it when it is a folder.
 pub(crate) fn copy(files: &Files, source: &Place, destination: &Place, no_overwrite: bool) -> Result<()> {
-    copy_to(files, source, &into_folder(files, source, destination), no_overwrite)
+    copy_to(files, source, &into_folder(files, source, destination), How { no_overwrite, is_move: false })
+}
+
+/// How files are copied.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct How {
+    /// What is there is refused.
+    pub(super) no_overwrite: bool,
+    /// What is made has the owner, all permissions and the times of what it is made from.
+    pub(super) is_move: bool,
 }
 
 /// Copies `source` to `destination` itself.
-pub(super) fn copy_to(files: &Files, source: &Place, destination: &Place, no_overwrite: bool) -> Result<()> {
+pub(super) fn copy_to(files: &Files, source: &Place, destination: &Place, how: How) -> Result<()> {
     let from =
         files.root.entry(&source.absolute).map_err(|errno| Error::file("lstat", &source.absolute, errno))?;
     let Some(stat) = from.stat else { return Err(Error::file("lstat", &source.absolute, Errno::NOENT)) };
@@ -37,7 +46,7 @@ pub(super) fn copy_to(files: &Files, source: &Place, destination: &Place, no_ove
     let to = files.root.entry(&destination.absolute).map_err(failed)?;
     let info = Info::new(&stat);
     if let Some(there) = &to.stat {
-        if no_overwrite {
+        if how.no_overwrite {
             return Err(Error::FileExists { path: destination.absolute.clone() });
         }
         let there = files
@@ -59,7 +68,7 @@ pub(super) fn copy_to(files: &Files, source: &Place, destination: &Place, no_ove
     }
     let deed = Copy {
         files: files.clone(),
-        no_overwrite,
+        how,
         source: source.absolute.clone(),
         destination: destination.absolute.clone(),
     };
@@ -88,7 +97,7 @@ fn is_inside(folder: &OwnedFd, inner: &Info) -> Result<bool, Errno> {
 
 struct Copy {
     files: Files,
-    no_overwrite: bool,
+    how: How,
     source: PathBuf,
     destination: PathBuf,
 }
@@ -100,7 +109,8 @@ struct Level {
     to: OwnedFd,
     /// Below what was asked for.
     path: PathBuf,
-    mode: Option<u32>,
+    /// What it is made from, when it is new.
+    from: Option<Stat>,
 }
 
 impl Copy {
@@ -110,11 +120,12 @@ impl Copy {
         while let Some(level) = levels.last_mut() {
             let Some(name) = level.listing.entry(level.next).map(|(name, _)| name.to_owned()) else {
                 if let Some(done) = levels.pop()
-                    && let Some(mode) = done.mode
+                    && let Some(from) = &done.from
                 {
                     // It was kept writable while it was filled.
-                    rustix::fs::fchmod(&done.to, Mode::from_raw_mode(mode))
+                    rustix::fs::fchmod(&done.to, Mode::from_raw_mode(from.st_mode & 0o777))
                         .map_err(|errno| self.failed("chmod", &done.path, errno))?;
+                    self.keep(&done.to, from);
                 }
                 continue;
             };
@@ -135,7 +146,7 @@ impl Copy {
         };
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => self.folder(from, to, path, &stat).map(Some),
-            FileType::Symlink => self.link(from, to, path).map(|()| None),
+            FileType::Symlink => self.link(from, to, path, &stat).map(|()| None),
             FileType::RegularFile => self.file(from, to, path, &stat).map(|()| None),
             _ => Err(Error::CopyRefused { why: "cannot copy special file", path: below(&self.source, path) }),
         }
@@ -158,7 +169,7 @@ impl Copy {
         let listing = Listing::of(&self.files, folder, &place)?;
         let is_new = match rustix::fs::mkdirat(to.0, to.1, Mode::from_raw_mode(mode | 0o700)) {
             Ok(()) => true,
-            Err(Errno::EXIST) if self.no_overwrite => return Err(self.exists(path)),
+            Err(Errno::EXIST) if self.how.no_overwrite => return Err(self.exists(path)),
             Err(Errno::EXIST) => false,
             Err(errno) => return Err(self.failed("mkdir", path, errno)),
         };
@@ -169,14 +180,14 @@ impl Copy {
             },
             errno => self.failed("open", path, errno),
         })?;
-        Ok(Level { listing, next: 0, to: opened, path: path.to_owned(), mode: is_new.then_some(mode) })
+        Ok(Level { listing, next: 0, to: opened, path: path.to_owned(), from: is_new.then_some(*stat) })
     }
 
-    fn link(&self, from: (&OwnedFd, &OsStr), to: (&OwnedFd, &OsStr), path: &Path) -> Result<()> {
+    fn link(&self, from: (&OwnedFd, &OsStr), to: (&OwnedFd, &OsStr), path: &Path, stat: &Stat) -> Result<()> {
         let target = rustix::fs::readlinkat(from.0, from.1, Vec::new())
             .map_err(|errno| self.failed_at_source("readlink", path, errno))?;
         match rustix::fs::symlinkat(&target, to.0, to.1) {
-            Err(Errno::EXIST) if self.no_overwrite => Err(self.exists(path)),
+            Err(Errno::EXIST) if self.how.no_overwrite => Err(self.exists(path)),
             Err(Errno::EXIST) => {
                 match rustix::fs::unlinkat(to.0, to.1, AtFlags::empty()) {
                     Err(Errno::ISDIR | Errno::PERM) => {
@@ -191,7 +202,12 @@ impl Copy {
                     .map_err(|errno| self.failed("symlink", path, errno))
             }
             result => result.map_err(|errno| self.failed("symlink", path, errno)),
+        }?;
+        if self.how.is_move {
+            let (uid, gid) = (Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)));
+            rustix::fs::chownat(to.0, to.1, uid, gid, AtFlags::SYMLINK_NOFOLLOW).ok();
         }
+        Ok(())
     }
 
     fn file(&self, from: (&OwnedFd, &OsStr), to: (&OwnedFd, &OsStr), path: &Path, stat: &Stat) -> Result<()> {
@@ -202,7 +218,7 @@ impl Copy {
         let make = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut opened = rustix::fs::openat(to.0, to.1, make, mode);
         if matches!(opened, Err(Errno::EXIST)) {
-            if self.no_overwrite {
+            if self.how.no_overwrite {
                 return Err(self.exists(path));
             }
             if !self.remove_link(to, path)? {
@@ -210,12 +226,35 @@ impl Copy {
             }
             opened = rustix::fs::openat(to.0, to.1, make, mode);
         }
-        let target = opened.map_err(|errno| self.failed("open", path, errno))?;
-        copy_all(&File::from(source), &File::from(target)).map(drop).map_err(|errno| {
+        let target = File::from(opened.map_err(|errno| self.failed("open", path, errno))?);
+        copy_all(&File::from(source), &target).map_err(|errno| {
             // Half a file under a whole one's name would be taken for it, and hold the room that was missing.
             rustix::fs::unlinkat(to.0, to.1, AtFlags::empty()).ok();
             self.failed("write", path, errno)
-        })
+        })?;
+        self.keep(&target, stat);
+        Ok(())
+    }
+
+    /// Gives what is moved the owner, the permissions and the times that it had, as far as that is allowed, as `mv` does.
+    fn keep(&self, opened: impl AsFd, from: &Stat) {
+        if !self.how.is_move {
+            return;
+        }
+        let (uid, gid) = (Uid::from_raw(from.st_uid), Gid::from_raw(from.st_gid));
+        // The bits for setuid and setgid mean the owner that it had.
+        let is_owned = rustix::fs::fchown(&opened, Some(uid), Some(gid)).is_ok();
+        let bits = if is_owned { 0o7777 } else { 0o1777 };
+        rustix::fs::fchmod(&opened, Mode::from_raw_mode(from.st_mode & bits)).ok();
+        let time = |seconds, nanoseconds: u64| rustix::fs::Timespec {
+            tv_sec: seconds,
+            tv_nsec: nanoseconds.try_into().unwrap_or(0),
+        };
+        let times = rustix::fs::Timestamps {
+            last_access: time(from.st_atime, from.st_atime_nsec),
+            last_modification: time(from.st_mtime, from.st_mtime_nsec),
+        };
+        rustix::fs::futimens(&opened, &times).ok();
     }
 
     /// Removes a link that is in the way: where it leads is nobody's to say, under a root least of all. False when there is none.

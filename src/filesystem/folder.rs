@@ -254,7 +254,12 @@ pub(crate) fn move_to(files: &Files, source: &Place, destination: &Place, no_ove
                 // As a rename has it: an empty folder makes room for another, and nothing is mixed with what is in a full one.
                 rustix::fs::unlinkat(&to.folder, &to.name, AtFlags::REMOVEDIR).map_err(failed)?;
             }
-            super::copy::copy_to(files, source, &destination, no_overwrite)?;
+            super::copy::copy_to(
+                files,
+                source,
+                &destination,
+                super::copy::How { no_overwrite, is_move: true },
+            )?;
             Removal::find(files, source)?.run(true)
         }
         Err(errno) => Err(failed(errno)),
