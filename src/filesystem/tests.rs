@@ -260,3 +260,32 @@ fn a_replacement_lets_nobody_in_whom_the_old_file_did_not() {
     assert_eq!(access, Err(rustix::io::Errno::NODATA));
     assert_eq!(fs::metadata(folder.at("a")).unwrap().permissions().mode() & 0o777, 0o644);
 }
+
+#[test]
+fn a_link_that_comes_between_the_look_and_the_deed_is_followed() {
+    let folder = Folder::new();
+    folder.method("file", b"x");
+    folder.method("target", b"x");
+    symlink("target", folder.at("link")).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let at = rustix::fs::CWD;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let exchange = rustix::fs::RenameFlags::EXCHANGE;
+                rustix::fs::renameat_with(at, folder.at("file"), at, folder.at("link"), exchange).ok();
+            }
+        });
+        for _ in 0..500 {
+            // A replacement may take the place of the link, if that comes in the middle of the rename itself.
+            if !folder.at("link").is_symlink() && !folder.at("file").is_symlink() {
+                break;
+            }
+            if let Err(error) = folder.write("file", b"y", WriteOptions::default()) {
+                done.store(true, std::sync::atomic::Ordering::Relaxed);
+                panic!("{error}");
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}

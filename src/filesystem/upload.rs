@@ -19,7 +19,7 @@ use rustix::io::Errno;
 
 use super::folder::make_folders;
 use super::path::Place;
-use super::root::{Entry, look};
+use super::root::{Entry, is_link, look};
 use super::staging::Staging;
 use super::transfer::copy_all;
 use super::{Condition, Files, Info};
@@ -180,6 +180,8 @@ impl Upload {
             return Ok(Err(error));
         }
         let method = match stat {
+            // It has come since the look, and is followed at the next one.
+            Some(stat) if is_link(&stat) => return Err(Errno::EXIST),
             None => {
                 self.create(entry)?;
                 Method::Created
