@@ -80,6 +80,24 @@ pub(crate) fn watch_client(request: &Request<Context>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// How long an answer may take before somebody looks whether it is still wanted. Up to then a client may have closed its sending half.
+const LATE: Duration = Duration::from_secs(1);
+
+/// Waits for an answer that is soon there, as a rule; one that takes long is given up when the client leaves.
+pub(crate) async fn while_wanted<T>(
+    request: &Request<Context>,
+    answer: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, Refusal> {
+    let late = async {
+        Timer::after(LATE).await;
+        if let Some(client) = request.ext::<Client>() {
+            client.presence.watch();
+        }
+        std::future::pending().await
+    };
+    answer.or(late).await
+}
+
 /// A whole request body and the room it takes.
 #[derive(Debug)]
 pub(crate) struct Received {

@@ -60,13 +60,13 @@ pub(crate) async fn get(request: Request<Context>) -> Result<Response, Refusal> 
     let place = files.plain_place(&collapse(&request::file_path(&request)));
     let given = file_view::text(place.given.as_os_str());
     let absolute = place.absolute.clone();
-    request::watch_client(&request)?;
+    request::may_wait(&request)?;
     let stop = Stop::new();
     let answer = produced::respond_while(files, stop.wanted(), Doing::Finding, move |files| {
         let content = Content::open(files, &place, options, stop)?;
         Ok(ContentBody { content, query, matches: Matches::default() })
     });
-    answer.await.map_err(|refusal| match refusal {
+    request::while_wanted(&request, answer).await.map_err(|refusal| match refusal {
         Refusal::File(_, Error::File { path, source, .. })
             if path == absolute && is_no_folder(Errno::from_io_error(&source)) =>
         {

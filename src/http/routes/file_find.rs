@@ -53,13 +53,13 @@ pub(crate) async fn get(request: Request<Context>) -> Result<Response, Refusal> 
     };
     let files = &request.state().sandbox.files;
     let place = files.plain_place(&request::file_path(&request));
-    request::watch_client(&request)?;
+    request::may_wait(&request)?;
     let stop = Stop::new();
-    produced::respond_while(files, stop.wanted(), Doing::Finding, move |files| {
+    let answer = produced::respond_while(files, stop.wanted(), Doing::Finding, move |files| {
         let kind = if folders { "directory" } else { "file" };
         Ok(FindBody { find: Find::open(files, &place, options, stop)?, kind, matches: Matches::default() })
-    })
-    .await
+    });
+    request::while_wanted(&request, answer).await
 }
 
 struct FindBody {

@@ -51,7 +51,7 @@ pub(crate) async fn get(request: Request<Context>) -> Result<Response, Refusal> 
     };
     let doing = if is_download { Doing::Opening } else { Doing::Reading };
     match found {
-        Ok(Found::Folder) => list(&files, place).await,
+        Ok(Found::Folder) => request::while_wanted(&request, list(&files, place)).await,
         Ok(Found::File(file, info)) if is_download => {
             file_download::answer(&request, &place, file, &info).await
         }

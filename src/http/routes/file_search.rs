@@ -49,10 +49,10 @@ pub(crate) async fn get(request: Request<Context>) -> Result<Response, Refusal> 
     }
     let results_max = results_max(&request, RESULTS_DEFAULT)?;
     let scope = scope(&request);
-    request::watch_client(&request)?;
+    request::may_wait(&request)?;
     let stop = Stop::new();
     let files = &request.state().sandbox.files;
-    produced::respond_while(files, stop.wanted(), Doing::Finding, move |files| {
+    let answer = produced::respond_while(files, stop.wanted(), Doing::Finding, move |files| {
         let (folder, query) =
             query.map_or_else(|| split_query(files, &given), |query| (given.clone(), query));
         let place = files.plain_place(&folder);
@@ -66,8 +66,8 @@ pub(crate) async fn get(request: Request<Context>) -> Result<Response, Refusal> 
             best: Vec::new().into_iter(),
             matches: Matches::default(),
         })
-    })
-    .await
+    });
+    request::while_wanted(&request, answer).await
 }
 
 struct FuzzyBody {

@@ -52,16 +52,16 @@ pub(crate) async fn get(request: Request<Context>) -> Result<Response, Refusal> 
     let place = place(&request);
     let files = &request.state().sandbox.files;
     let Some(options) = options(&request)? else {
-        return produced::respond(files, respond::JSON, Doing::Other, move |files| {
+        let answer = produced::respond(files, respond::JSON, Doing::Other, move |files| {
             ListingBody::open(files, place).map_err(as_no_folder)
-        })
-        .await;
+        });
+        return request::while_wanted(&request, answer).await;
     };
-    produced::respond(files, respond::JSON, Doing::Other, move |files| {
+    let answer = produced::respond(files, respond::JSON, Doing::Other, move |files| {
         let tree = Tree::open(files, &place, &options).map_err(|error| as_no_folder_of(&place, error))?;
         Ok(TreeBody::new(files, tree, options.recursive))
-    })
-    .await
+    });
+    request::while_wanted(&request, answer).await
 }
 
 /// Writes the files of a tree, each as `PUT /filesystem` does; other files of the folder stay.
