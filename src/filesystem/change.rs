@@ -3,11 +3,12 @@
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
-use super::path::Place;
+use super::path::{Place, check_depth};
 use super::root::{is_link, look};
 use super::{Files, Info};
 use crate::error::{Error, Result};
@@ -68,10 +69,13 @@ pub(crate) fn change(files: &Files, place: &Place, change: Change, recursive: bo
     let (entry, _) = files.root.target(&place.absolute).map_err(|(errno, _)| failed(errno))?;
     let Some(stat) = entry.stat else { return Err(failed(Errno::NOENT)) };
     if recursive && Info::new(&stat).is_folder() {
-        below(&entry.folder, &entry.name, &mut |folder, name, info| {
+        below((&entry.folder, &entry.name), &place.absolute, &mut |folder, name, info| {
             change.apply(folder, name, info.kind == rustix::fs::FileType::Symlink)
         })
-        .map_err(failed)?;
+        .map_err(|trouble| match trouble {
+            Trouble::System(errno) => failed(errno),
+            Trouble::Depth(error) => error,
+        })?;
     }
     change.apply(&entry.folder, &entry.name, is_link(&stat)).map_err(failed)
 }
@@ -84,10 +88,10 @@ struct Level {
 
 /// Shows everything below a folder, by descriptors and without following a link. What vanishes meanwhile is left out.
 fn below(
-    parent: &OwnedFd,
-    name: &OsStr,
+    (parent, name): (&OwnedFd, &OsStr),
+    path: &Path,
     show: &mut dyn FnMut(&OwnedFd, &OsStr, &Info) -> Result<(), Errno>,
-) -> Result<(), Errno> {
+) -> Result<(), Trouble> {
     let mut levels = vec![open(parent, name)?];
     while let Some(level) = levels.last_mut() {
         let Some(name) = level.names.pop() else {
@@ -98,9 +102,22 @@ fn below(
         // Before it is changed: afterwards it may not be readable any more.
         let next = if info.is_folder() { Some(open(&level.folder, &name)?) } else { None };
         show(&level.folder, &name, &info)?;
+        check_depth(levels.len(), path).map_err(Trouble::Depth)?;
         levels.extend(next);
     }
     Ok(())
+}
+
+/// Why it did not come to an end.
+enum Trouble {
+    System(Errno),
+    Depth(Error),
+}
+
+impl From<Errno> for Trouble {
+    fn from(errno: Errno) -> Self {
+        Self::System(errno)
+    }
 }
 
 fn open(parent: &OwnedFd, name: &OsStr) -> Result<Level, Errno> {

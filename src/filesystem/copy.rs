@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::folder::{FOLDER_MODE, into_folder, make_folders};
 use super::listing::Listing;
-use super::path::Place;
+use super::path::{Place, check_depth};
 use super::root::{Entry, is_link, look};
 use super::transfer::copy_all;
 use super::{Files, Info, Upload};
@@ -132,6 +132,7 @@ impl Copy {
             level.next += 1;
             let path = level.path.join(&name);
             let next = self.one((level.listing.folder(), &name), (&level.to, &name), &path)?;
+            check_depth(levels.len(), &self.source)?;
             levels.extend(next);
         }
         Ok(())

@@ -7,6 +7,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::error::{Error, Result};
+
 /// A file that a client means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -36,6 +38,19 @@ impl Place {
     pub(crate) fn join(&self, name: &OsStr) -> Self {
         Self { given: self.given.join(name), absolute: self.absolute.join(name) }
     }
+}
+
+/// Folders in one another that are gone through with one descriptor or two each: as many as a path can name (4,096 bytes). Deeper
+/// trees are removed and searched, which needs no descriptor for each level; nobody else would have any meanwhile.
+const DEPTH_MAX: usize = 2048;
+
+/// Refuses to go deeper than `DEPTH_MAX` folders.
+pub(super) fn check_depth(levels: usize, path: &Path) -> Result<()> {
+    if levels < DEPTH_MAX {
+        return Ok(());
+    }
+    let found = format!("more than {DEPTH_MAX} directories lie in one another under {}", path.display());
+    Err(Error::TooMuch { what: "depth", found })
 }
 
 /// Makes several slashes in a row one.

@@ -219,6 +219,25 @@ fn folders_are_removed_with_all_that_is_in_them() {
     assert!(folder.at("kept/file").exists());
 }
 
+#[test]
+fn what_needs_a_descriptor_for_each_level_is_not_deeper_than_a_path() {
+    let folder = Folder::new();
+    let mut at = rustix::fs::open(&folder.path, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
+    for _ in 0..2100 {
+        rustix::fs::mkdirat(&at, "d", rustix::fs::Mode::RWXU).unwrap();
+        at = rustix::fs::openat(&at, "d", rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
+    }
+    let place = |name: &str| folder.files.place(name.as_bytes()).unwrap();
+    let is_too_deep = |result: Result<()>| matches!(result, Err(Error::TooMuch { what: "depth", .. }));
+    assert!(is_too_deep(copy(&folder.files, &place("d"), &place("copy"), true)));
+    assert!(is_too_deep(change(&folder.files, &place("d"), Change::Mode(0o700), true)));
+    let options = TreeOptions { recursive: true, ..TreeOptions::default() };
+    assert!(is_too_deep(Tree::open(&folder.files, &place("d"), &options).map(drop)));
+    for name in ["d", "copy"] {
+        Removal::find(&folder.files, &place(name)).unwrap().run(true).unwrap();
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 

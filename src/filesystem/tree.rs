@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::files::NamesRoom;
 use super::listing::Listing;
-use super::path::Place;
+use super::path::{Place, check_depth};
 use super::root::open_file;
 use super::{Files, Info};
 use crate::error::{Error, Result};
@@ -113,6 +113,7 @@ impl Tree {
                 }
                 let next = if options.recursive { level_below(files, level, name, place)? } else { None };
                 tree.folders.push(path);
+                check_depth(levels.len(), &place.absolute)?;
                 levels.extend(next);
                 continue;
             }

@@ -255,6 +255,8 @@ impl Upload {
             let room = rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, len);
             // The kernel's own files have no room to find.
             if let Err(errno @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) = room {
+                // Some file systems keep what they had found by then.
+                rustix::fs::ftruncate(file, old_len).ok();
                 return Err(errno);
             }
         }

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::filesystem::listing::Listing;
+use crate::filesystem::path::check_depth;
 use crate::filesystem::{Files, Info, Place, open_file};
 
 /// What an entry is.
@@ -89,6 +90,7 @@ impl Walk {
             let place = self.place.join(OsStr::from_bytes(&path));
             match enter(&self.files, level, &name, &place) {
                 Ok(Some((info, Entered::Folder(listing)))) => {
+                    check_depth(self.levels.len(), &self.place.absolute)?;
                     self.levels.push(Level { listing, next: 0, path: path.clone() });
                     return Ok(Some(Entry { path, info, kind: Kind::Folder }));
                 }
