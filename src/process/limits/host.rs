@@ -5,6 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Once};
+use std::time::Duration;
+
+use async_io::Timer;
 
 use super::layout::Layout;
 use super::{LimitKind, Limits};
@@ -72,9 +75,35 @@ pub(crate) fn host() -> &'static Host {
 
 /// Removes what dead daemons left, the first time. Not before the groups of this daemon's last worker are taken over: one whose
 /// process is between two runs, or has met its limit and was not asked about, is as empty as what nobody needs.
+///
+/// Two looks, `TAKEN_OVER_WITHIN` apart: a group that is empty and nobody's may be another daemon's whose worker was killed a moment
+/// ago, and which the next one is about to take over.
 pub(crate) fn sweep_once() {
     static SWEPT: Once = Once::new();
-    SWEPT.call_once(|| host().sweep());
+    SWEPT.call_once(|| {
+        let candidates = host().abandoned();
+        if candidates.is_empty() {
+            return;
+        }
+        let look_again = move || {
+            async_io::block_on(Timer::after(TAKEN_OVER_WITHIN));
+            for group in &candidates {
+                remove_abandoned(group);
+            }
+        };
+        // Without a thread they stay until the next daemon's first limit.
+        std::thread::Builder::new().name("boxd-sweep".to_owned()).spawn(look_again).ok();
+    });
+}
+
+/// A worker that was killed is followed by another after 5 s at most, which takes its groups over.
+const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(30);
+
+/// Removes a group if it is empty and nobody's.
+fn remove_abandoned(group: &Path) {
+    if let Some(_taken) = super::control_group::take_abandoned(group) {
+        fs::remove_dir(group).ok();
+    }
 }
 
 /// Makes the host one without control groups. Before it is first asked for.
@@ -135,18 +164,25 @@ impl Host {
         }
     }
 
-    /// Removes the groups that daemons left which are gone. One with a process in it, or of a daemon that lives, stays.
-    pub(super) fn sweep(&self) {
+    /// The groups that daemons left which are gone. One with a process in it, or of a daemon that lives, is none.
+    fn abandoned(&self) -> Vec<PathBuf> {
         let places = [&self.unified, &self.memory, &self.pids, &self.cpu];
-        for place in places.into_iter().flatten() {
-            for entry in fs::read_dir(&place.parent).into_iter().flatten().flatten() {
-                let name = entry.file_name();
-                let id = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-                let is_ours = id.is_some_and(|id| id.parse::<crate::id::ProcessId>().is_ok());
-                if is_ours && let Some(_taken) = super::control_group::take_abandoned(&entry.path()) {
-                    fs::remove_dir(entry.path()).ok();
-                }
-            }
+        let folders = places.into_iter().flatten().map(|place| fs::read_dir(&place.parent));
+        let entries = folders.flatten().flatten().flatten();
+        let is_ours = |entry: &fs::DirEntry| {
+            let name = entry.file_name();
+            let id = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+            id.is_some_and(|id| id.parse::<crate::id::ProcessId>().is_ok())
+        };
+        let is_abandoned = |path: &PathBuf| super::control_group::take_abandoned(path).is_some();
+        entries.filter(is_ours).map(|entry| entry.path()).filter(is_abandoned).collect()
+    }
+
+    /// Removes them at once.
+    #[cfg(test)]
+    pub(super) fn sweep(&self) {
+        for group in self.abandoned() {
+            remove_abandoned(&group);
         }
     }
 }
@@ -264,7 +300,7 @@ mod tests {
         let limits = Limits { pids: Some(1), ..Limits::default() };
         assert!(host.check(&limits).unwrap_err().to_string().contains("pids"));
         // The supervisor holds these.
-        let second = Some(std::time::Duration::from_secs(1));
+        let second = Some(Duration::from_secs(1));
         let limits =
             Limits { cpu: second, wall: second, idle: second, output_bytes: Some(1), ..Limits::default() };
         host.check(&limits).unwrap();
