@@ -23,17 +23,3 @@ pub(crate) fn give_back_freed() {
 /// Other allocators keep little.
 #[cfg(not(target_env = "gnu"))]
 pub(crate) fn give_back_freed() {}
-
-#[cfg(all(test, target_env = "gnu"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_large_allocation_is_a_mapping_whatever_was_freed() {
-        give_back_freed();
-        drop(Vec::<u8>::with_capacity(24 << 20));
-        let large = Vec::<u8>::with_capacity(16 << 20);
-        // A mapping of its own begins with two words of the allocator.
-        assert_eq!(large.as_ptr() as usize % 4096, 16);
-    }
-}
