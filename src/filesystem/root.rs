@@ -121,7 +121,11 @@ impl Root {
         if !entry.stat.as_ref().is_some_and(is_link) {
             return Ok((entry, None));
         }
-        let to = rustix::fs::readlinkat(&entry.folder, &entry.name, Vec::new())?;
+        let to = match rustix::fs::readlinkat(&entry.folder, &entry.name, Vec::new()) {
+            // It has been replaced by something else since it was looked at.
+            Err(Errno::INVAL | Errno::NOENT) => return Ok((entry, Some(at.to_owned()))),
+            to => to?,
+        };
         // A relative link begins where it stands; `..` in it is the kernel's to resolve, so this is not cleaned.
         let next = at.parent().unwrap_or(Path::new("/")).join(path(to.as_bytes()));
         // `Path` cannot tell what is behind a last `..`; it can only be a folder.

@@ -295,18 +295,16 @@ fn a_link_that_comes_between_the_look_and_the_deed_is_followed() {
                 rustix::fs::renameat_with(at, folder.at("file"), at, folder.at("link"), exchange).ok();
             }
         });
-        let (mut writes, mut refused) = (0, 0);
         for _ in 0..500 {
             // A replacement may take the place of the link, if that comes in the middle of the rename itself.
             if !folder.at("link").is_symlink() && !folder.at("file").is_symlink() {
                 break;
             }
-            writes += 1;
-            refused += usize::from(folder.write("file", b"y", WriteOptions::default()).is_err());
+            if let Err(error) = folder.write("file", b"y", WriteOptions::default()) {
+                done.store(true, std::sync::atomic::Ordering::Relaxed);
+                panic!("{error}");
+            }
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);
-        // It is followed at the next try; who meets a new one at each of many tries gives up, which a busy machine makes likelier. Without a
-        // second try every other write did, of hundreds.
-        assert!(refused * 3 <= writes + 60, "{refused} of {writes} writes were refused");
     });
 }

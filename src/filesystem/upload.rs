@@ -144,8 +144,9 @@ impl Upload {
         let mut last = Errno::EXIST;
         for _ in 0..COMMITS_MAX {
             match self.try_commit() {
-                // Somebody else was there between the look and the deed, or a link leads to where nothing can be made.
-                Err(errno @ (Errno::EXIST | Errno::NOENT)) => last = errno,
+                // Somebody else was there between the look and the deed (a link that was put there is refused when the file itself is opened),
+                // or a link leads to where nothing can be made.
+                Err(errno @ (Errno::EXIST | Errno::NOENT | Errno::LOOP)) => last = errno,
                 Err(errno) => return Err(self.failed("open", errno)),
                 Ok(result) => return result,
             }
