@@ -23,3 +23,29 @@ pub(crate) fn give_back_freed() {
 /// Other allocators keep little.
 #[cfg(not(target_env = "gnu"))]
 pub(crate) fn give_back_freed() {}
+
+#[cfg(all(test, target_env = "gnu"))]
+mod tests {
+    use super::*;
+
+    /// Set for the process that has the heap for itself.
+    const ALONE: &str = "BOXD_TEST_HEAP_ALONE";
+
+    #[test]
+    fn a_large_allocation_is_a_mapping_whatever_was_freed() {
+        if std::env::var_os(ALONE).is_none() {
+            // What other tests have freed here would do for the allocation.
+            let name = "sys::heap::tests::a_large_allocation_is_a_mapping_whatever_was_freed";
+            let test = std::env::current_exe().unwrap();
+            let run =
+                std::process::Command::new(test).args(["--exact", name]).env(ALONE, "1").output().unwrap();
+            assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+            return;
+        }
+        give_back_freed();
+        drop(Vec::<u8>::with_capacity(24 << 20));
+        let large = Vec::<u8>::with_capacity(16 << 20);
+        // A mapping of its own begins with two words of the allocator.
+        assert_eq!(large.as_ptr() as usize % 4096, 16);
+    }
+}
