@@ -22,10 +22,8 @@ use crate::{bench::server::pause, client::Deadline};
 /// What the last follower may lag behind the end of the command: so many times what it does when all others read, and this.
 const LATE_TIMES: u128 = 2;
 const LATE_MS: u128 = 3000;
-/// Resident memory of the daemon at its most: what it takes without followers, and of each what waits to be sent, two frames and
-/// what hyper gathers before it writes (64 KiB).
-const RESIDENT_KIB: u64 = 16 * 1024;
-const FOLLOWER_KIB: u64 = 192;
+/// Resident memory of the daemon at its most.
+const RESIDENT_KIB_MAX: u64 = 96 * 1024;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// A reader needs little.
 const STACK_BYTES: usize = 256 * 1024;
@@ -45,15 +43,10 @@ pub(super) fn run(suite: &Suite) -> io::Result<Vec<Row>> {
         });
         row.checked = format!(
             "the other {readers} had every byte, the last {with} ms after the command's end ({without} ms when all read); memory \
-             at most {most} KiB (of {})",
-            resident_kib_max(readers + silent)
+             at most {most} KiB (of {RESIDENT_KIB_MAX})"
         );
     }
     Ok(vec![row])
-}
-
-fn resident_kib_max(followers: usize) -> u64 {
-    RESIDENT_KIB + FOLLOWER_KIB * followers as u64
 }
 
 /// How late the last reader had its end, in milliseconds, and the most memory the daemon took, in KiB.
@@ -123,7 +116,7 @@ fn once(
         let late = now.saturating_sub((here - at).as_millis()).saturating_sub(u128::from(ended));
         latest = late.max(latest);
     }
-    row.expect(most <= resident_kib_max(readers + silent), || format!("the daemon took {most} KiB"));
+    row.expect(most <= RESIDENT_KIB_MAX, || format!("the daemon took {most} KiB"));
     drop(held);
     row.note(daemon.check().map_err(|error| error.to_string()));
     Ok((latest, most))
