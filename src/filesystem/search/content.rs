@@ -27,13 +27,13 @@ use crate::filesystem::{Files, Place};
 
 /// Files of the first turn, which answers soon where there is much to find, and of later ones, which are twice as many each.
 const BATCH_FILES: usize = 32;
-const BATCH_FILES_MAX: usize = 512;
+const BATCH_FILES_MAX: usize = 2048;
 
 /// Entries that are looked at for one batch when few of them are files that fit.
 const BATCH_ENTRIES_MAX: usize = 8192;
 
 /// Folders that the files of one batch hold open.
-const BATCH_FOLDERS_MAX: usize = 32;
+const BATCH_FOLDERS_MAX: usize = 128;
 
 /// Files that are worth a second thread.
 const FILES_PER_THREAD: usize = 8;
