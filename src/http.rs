@@ -22,6 +22,7 @@ mod json_body;
 mod log_text;
 mod middleware;
 mod negotiate;
+mod outgoing;
 mod piece;
 mod presence;
 mod produced;

@@ -119,16 +119,22 @@ impl Body for ResponseBody {
         let frame = match &mut this.content {
             Content::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
             Content::Whole(bytes) => std::mem::take(bytes),
-            Content::Pulled(stream) => match ready!(stream.as_mut().poll_next(cx)) {
-                None => {
-                    if let Some(line) = &mut this.line {
-                        line.complete();
+            Content::Pulled(stream) => {
+                ready!(this.presence.outgoing.poll_room(cx));
+                match ready!(stream.as_mut().poll_next(cx)) {
+                    None => {
+                        if let Some(line) = &mut this.line {
+                            line.complete();
+                        }
+                        return Poll::Ready(None);
                     }
-                    return Poll::Ready(None);
+                    Some(Ok(bytes)) => {
+                        this.presence.outgoing.queued(bytes.len());
+                        Bytes::from(bytes)
+                    }
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 }
-                Some(Ok(bytes)) => Bytes::from(bytes),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-            },
+            }
         };
         this.count(frame.len());
         Poll::Ready(Some(Ok(Frame::data(frame))))

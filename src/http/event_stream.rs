@@ -31,7 +31,7 @@ use crate::process::Process;
 const HOLD: Duration = Duration::from_millis(100);
 
 /// Bytes collected before they are handed to the connection.
-const CHUNK_BYTES: usize = 48 * 1024;
+const CHUNK_BYTES: usize = 32 * 1024;
 
 /// Bytes handed on in one go before other tasks get their turn.
 const TURN_BYTES: usize = 256 * 1024;

@@ -78,7 +78,10 @@ impl Io {
             match rustix::io::writev(&*self.socket, slices) {
                 Ok(n) => return Poll::Ready(Ok(n)),
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => ready!(self.socket.poll_writable(cx))?,
+                Err(Errno::AGAIN) => {
+                    self.presence.outgoing.blocked();
+                    ready!(self.socket.poll_writable(cx))?;
+                }
                 Err(e) => return Poll::Ready(Err(e.into())),
             }
         }

@@ -11,6 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use super::outgoing::Outgoing;
+
 /// The least time between two looks at a connection that is at work.
 const LOOK_AGAIN_MIN: Duration = Duration::from_millis(10);
 
@@ -23,6 +25,8 @@ const SHORT: Duration = Duration::from_secs(2);
 /// Shared by the socket, the connection's task and the requests on it.
 #[derive(Debug)]
 pub(crate) struct Presence {
+    /// What of the answer is on its way to the kernel.
+    pub(crate) outgoing: Outgoing,
     /// Held for a few lines.
     inner: Mutex<Inner>,
 }
@@ -77,6 +81,7 @@ impl Presence {
     pub(crate) fn new() -> Self {
         let phase = Phase::Idle { since: Instant::now() };
         Self {
+            outgoing: Outgoing::default(),
             inner: Mutex::new(Inner {
                 phase,
                 owes_answer: false,
@@ -138,6 +143,7 @@ impl Presence {
 
     /// Everything that was written has been handed to the kernel.
     pub(crate) fn flushed(&self) {
+        self.outgoing.flushed();
         let mut inner = self.lock();
         if let Phase::Busy { is_answered: true } = inner.phase {
             inner.phase = Phase::Idle { since: Instant::now() };

@@ -22,7 +22,7 @@ use super::{Offsets, OutputStream};
 use crate::sys::file;
 
 /// The most bytes one item carries.
-pub(crate) const ITEM_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const ITEM_BYTES_MAX: usize = 32 * 1024;
 
 /// What a follower meets on its way.
 #[derive(Debug)]
