@@ -39,6 +39,7 @@ mod server;
 mod sink;
 mod stream_answer;
 mod target;
+mod upgraded;
 mod view;
 mod watch_stream;
 mod wire;

@@ -8,6 +8,7 @@ use event_listener::{Event, EventListener};
 use super::presence::Presence;
 use super::refusal::Refusal;
 use super::route_table::RouteTable;
+use super::upgraded::ThenSlot;
 use crate::config::{Access, RequestLimits, Streams};
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
@@ -128,6 +129,8 @@ pub(crate) struct Client {
     pub(crate) is_standing: bool,
     /// What the connection is doing.
     pub(crate) presence: Arc<Presence>,
+    /// Who goes on with the connection when the answer is 101.
+    pub(crate) then: ThenSlot,
 }
 
 /// A request that may change something, until the change is made.

@@ -23,6 +23,7 @@ use super::presence::{Overdue, Patience, Presence};
 use super::read_ahead::ReadAhead;
 use super::refusal::raw_answer;
 use super::seats::{Seat, Seats};
+use super::upgraded::{ThenSlot, Upgraded};
 use super::wire::Application;
 use crate::config::RequestLimits;
 use crate::custody::Custody;
@@ -193,7 +194,8 @@ impl Server {
         let this = self.clone();
         let serve = async move {
             seat.settle().await;
-            let client = Client { on_loopback, is_standing: seat.is_standing, presence };
+            let then = ThenSlot::default();
+            let client = Client { on_loopback, is_standing: seat.is_standing, presence, then };
             this.serve(socket, seat, client, read).await;
         };
         // Detached: it ends with the connection.
@@ -213,7 +215,7 @@ impl Server {
 
     async fn serve(self, socket: Async<TcpStream>, seat: Seat, client: Client, read: Vec<u8>) {
         let socket = Arc::new(socket);
-        let (presence, on_loopback) = (client.presence.clone(), client.on_loopback);
+        let Client { presence, on_loopback, then, .. } = client.clone();
         let ahead = Arc::new(ReadAhead::holding(read));
         let application = self.application.clone();
         let changes = application.changes.clone();
@@ -223,12 +225,8 @@ impl Server {
             let (application, client) = (application.clone(), client.clone());
             async move { Ok::<_, std::convert::Infallible>(application.answer(request, client).await) }
         });
-        let mut connection = http1::Builder::new()
-            .max_buf_size(HEAD_BYTES_MAX)
-            .max_header_size(HEAD_BYTES_MAX)
-            .max_headers(HEADERS_MAX)
-            .keep_alive(!seat.is_standing)
-            .serve_connection(Io::new(socket.clone(), presence.clone(), ahead.clone()), service);
+        let io = Io::new(socket.clone(), presence.clone(), ahead.clone());
+        let mut connection = protocol(!seat.is_standing).serve_connection(io, service);
         let mut stop = Some(self.shutdown.listen());
         let mut retire = Some(self.retirement.listen());
         let mut clock = Clock::new(self.patience_with(&seat));
@@ -260,23 +258,26 @@ impl Server {
                 return Poll::Ready(Ending::GivesWay);
             }
             if stop.is_none() && presence.is_between_requests() {
-                // No request has begun: a head that is half there is not waited for.
-                if presence.is_in_head() {
-                    rustix::io::write(&*socket, &raw_answer(503)).ok();
-                }
+                refuse_half(&socket, &presence);
                 return Poll::Ready(Ending::Closed);
             }
             match clock.poll(cx, &presence) {
-                Some(Overdue::Head) => {
-                    // Nothing of an answer is under way, so this is the next thing the client reads.
-                    rustix::io::write(&*socket, &raw_answer(408)).ok();
+                Some(overdue) => {
+                    reproach(&socket, &overdue);
                     Poll::Ready(Ending::Closed)
                 }
-                Some(Overdue::Idle) => Poll::Ready(Ending::Closed),
                 None => Poll::Pending,
             }
         })
         .await;
+        if let Some(then) = then.take() {
+            // It is at work until it is through: no other connection is given its place.
+            presence.begin();
+            let read = [&connection.into_parts().read_buf[..], &ahead.take(usize::MAX)].concat();
+            drop(ahead);
+            then.go_on(Upgraded::new(socket, read)).await;
+            return;
+        }
         if ending == Ending::Passed {
             // What hyper has read of the next request comes first, then what was read ahead of hyper.
             let read = [&connection.into_parts().read_buf[..], &ahead.take(usize::MAX)].concat();
@@ -287,6 +288,29 @@ impl Server {
         if stop.is_some() && ending != Ending::GivesWay {
             linger(&socket).await;
         }
+    }
+}
+
+/// HTTP as it is spoken here.
+fn protocol(keeps_alive: bool) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(HEAD_BYTES_MAX).max_header_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
+    builder.keep_alive(keeps_alive);
+    builder
+}
+
+/// No request has begun: a head that is half there is not waited for.
+fn refuse_half(socket: &Async<TcpStream>, presence: &Presence) {
+    if presence.is_in_head() {
+        rustix::io::write(socket, &raw_answer(503)).ok();
+    }
+}
+
+/// Tells a client what has taken too long, if it has begun to ask for something.
+fn reproach(socket: &Async<TcpStream>, overdue: &Overdue) {
+    if *overdue == Overdue::Head {
+        // Nothing of an answer is under way, so this is the next thing the client reads.
+        rustix::io::write(socket, &raw_answer(408)).ok();
     }
 }
 

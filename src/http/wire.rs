@@ -21,6 +21,7 @@ use super::request::BodyPatience;
 use super::request_log::RequestLine;
 use super::respond;
 use super::target::{self, Target};
+use super::upgraded::ThenSlot;
 use crate::underway::{Piece, Underway};
 
 /// A request body of a method whose endpoints read none is read to here and dropped.
@@ -49,9 +50,12 @@ impl Application {
         let is_head = method == "HEAD";
         let target = request.uri().path_and_query().map_or("/", |p| p.as_str()).to_owned();
         let change = (!request.method().is_safe()).then(|| self.changes.begin());
-        let presence = client.presence.clone();
+        let (presence, then) = (client.presence.clone(), client.then.clone());
         let unwound = AssertUnwindSafe(self.respond(request, client, change)).catch_unwind().await;
         let response = unwound.unwrap_or_else(|_| refused(&Refusal::Panic));
+        if let Some(next) = response.ext().get::<ThenSlot>().and_then(ThenSlot::take) {
+            then.put(next);
+        }
         let (mut response, content) = to_hyper(response).await;
         let line = self.logs_requests.then(|| {
             let target = target::redacted(&target);
