@@ -124,6 +124,12 @@ pub(crate) enum Error {
         /// The end of its output.
         output: String,
     },
+    /// The kernel shows no sockets.
+    #[error("failed to get ports: {source}")]
+    PortsUnreadable {
+        /// Why.
+        source: io::Error,
+    },
     /// A port number that does not exist.
     #[error("invalid port: {port}")]
     InvalidPort {

@@ -58,8 +58,8 @@ use context::{Context, Shared};
 use route_table::RouteTable;
 use routes::{
     archive, content_search, docs, file_deeds, file_find, file_read, file_remove, file_search, file_write,
-    multipart, process, process_end, process_logs, process_start, process_stats, process_stdin, system, tree,
-    upgrade, watch,
+    multipart, network, process, process_end, process_logs, process_start, process_stats, process_stdin,
+    system, tree, upgrade, watch,
 };
 use wire::Application;
 
@@ -93,6 +93,7 @@ fn register(app: &mut tide::Server<Context>) -> RouteTable {
     t.route(app, Post, "/process/:id/stdin", process_stdin::write);
     t.route(app, Delete, "/process/:id/stdin", process_stdin::close);
     register_files(t, app);
+    register_network(t, app);
     // HEAD says that the route exists and looks at nothing, like the known server; elsewhere it is no route.
     for pattern in ["/health", "/process", "/process/:id", "/process/:id/logs", "/process/:id/logs/stream"] {
         t.route(app, Head, pattern, |_request| async { Ok(respond::empty(200)) });
@@ -138,6 +139,13 @@ fn register_files(t: &mut RouteTable, app: &mut tide::Server<Context>) {
     for pattern in ["/filesystem-multipart", "/filesystem-multipart/:id/parts"] {
         t.route(app, Head, pattern, |_request| async { Ok(respond::empty(200)) });
     }
+}
+
+/// What can be asked of the network.
+fn register_network(t: &mut RouteTable, app: &mut tide::Server<Context>) {
+    use Method::{Get, Head};
+    t.route(app, Get, "/network/process/:id/ports", network::ports);
+    t.route(app, Head, "/network/process/:id/ports", |_request| async { Ok(respond::empty(200)) });
 }
 
 /// The application above a sandbox.

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::filesystem::{Files, Pending, Root, UploadBounds, Uploads, sweep};
 use crate::id::{IdSource, ProcessId};
 use crate::log::{LogDir, LogLimits, Pump};
+use crate::network::{Port, Which, ports};
 use crate::process::{
     self, Adopted, EndRequest, Gate, History, Intents, Memory, Process, ProcessSpec, ProcessTable, Shell,
     Started, Supervisor, Tail,
@@ -228,6 +229,20 @@ impl Sandbox {
     /// All processes in the order in which they were started.
     pub(crate) fn all(&self) -> Vec<Arc<Process>> {
         self.supervisor.table.all()
+    }
+
+    /// The ports of the process that clients know by this pid, in whichever run it is, or else of that process of the host; its
+    /// descendants' with them.
+    pub(crate) async fn ports(&self, pid: i64) -> Result<Vec<Port>> {
+        let known = u32::try_from(pid).ok().and_then(|pid| self.supervisor.table.by_pid(pid));
+        let look = move || match known {
+            Some(process) => ports::held_by(&process.lineage(), Which::Owned),
+            None => ports::of(pid),
+        };
+        blocking::unblock(look).await.map_err(|source| match source.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE) => Error::Descriptors,
+            _ => Error::PortsUnreadable { source },
+        })
     }
 
     /// The folder that a request means: nothing is the daemon's own, `~` is the home folder, slashes in a row are one.

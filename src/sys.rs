@@ -5,6 +5,7 @@
 
 pub(crate) mod bell;
 pub(crate) mod birth;
+pub(crate) mod census;
 pub(crate) mod credentials;
 pub(crate) mod descriptors;
 pub(crate) mod exec;
@@ -16,6 +17,7 @@ pub(crate) mod heap;
 #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
 pub(crate) mod host_names;
 pub(crate) mod lane;
+pub(crate) mod netlink;
 pub(crate) mod oom;
 pub(crate) mod packets;
 pub(crate) mod pidfd;
@@ -24,5 +26,6 @@ pub(crate) mod poller;
 pub(crate) mod readiness;
 pub(crate) mod shared_memory;
 pub(crate) mod signals;
+pub(crate) mod stat;
 pub(crate) mod usage;
 pub(crate) mod wait;

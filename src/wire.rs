@@ -12,6 +12,7 @@ pub(crate) mod file_request;
 pub(crate) mod json;
 pub(crate) mod limits;
 pub(crate) mod multipart;
+pub(crate) mod network;
 pub(crate) mod process;
 pub(crate) mod process_request;
 pub(crate) mod rfc3339;

@@ -102,7 +102,7 @@ impl Fixture {
         }
         // These variables name things on the machine of the daemon that the harness itself starts.
         fixture.needs_own_daemon |=
-            ["{{dir}}", "{{helper}}", "{{free_port}}"].iter().any(|own| text.contains(own))
+            ["{{dir}}", "{{helper}}", "{{free_port}}", "{{other_port}}"].iter().any(|own| text.contains(own))
                 || fixture
                     .steps
                     .iter()

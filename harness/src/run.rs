@@ -136,8 +136,10 @@ impl<'a> Run<'a> {
         if let Some(home) = home {
             run.set("dir", home.daemon.directory().display().to_string());
             run.set("helper", home.helper.to_owned());
-            if case.text.contains("{{free_port}}") {
-                run.set("free_port", perform::free_port().to_string());
+            for name in ["free_port", "other_port"] {
+                if case.text.contains(&format!("{{{{{name}}}}}")) {
+                    run.set(name, perform::free_port().to_string());
+                }
             }
         }
         run

@@ -41,6 +41,8 @@ pub(crate) enum Refusal {
     NoSuchIdentifier(String),
     /// The same in the words of stdin and wait.
     NoSuchLowercaseIdentifier(String),
+    /// The pid is no integer.
+    InvalidPid,
     /// The number of seconds to wait is none.
     InvalidTimeout(String),
     /// The number of seconds until the kill is none.
@@ -98,6 +100,7 @@ impl Refusal {
             Self::File(doing, error) => file_status(doing, error),
             Self::InvalidBody(_)
             | Self::BodyCut(_)
+            | Self::InvalidPid
             | Self::InvalidTimeout(_)
             | Self::InvalidGrace(_)
             | Self::InvalidCursor(_)
@@ -151,6 +154,7 @@ impl Refusal {
             Self::NoSuchPid(id) => format!("process with PID {id} not found"),
             Self::NoSuchIdentifier(id) => format!("process with Identifier {id} not found"),
             Self::NoSuchLowercaseIdentifier(id) => format!("process with identifier {id} not found"),
+            Self::InvalidPid => "invalid PID".to_owned(),
             Self::InvalidTimeout(text) => format!("invalid timeout: {text}"),
             Self::InvalidGrace(text) => format!("invalid grace: {text}"),
             Self::InvalidCursor(text) => format!("invalid cursor: {text}"),
@@ -325,6 +329,7 @@ fn core_status(error: &Error) -> u16 {
         | Error::NotRegular { .. }
         | Error::CopyRefused { .. }
         | Error::BadArchive { .. }
+        | Error::PortsUnreadable { .. }
         | Error::TooMuch { .. } => 422,
         Error::ArchiveTooLarge { .. } => 413,
         // The last three are the known server's.

@@ -12,6 +12,7 @@ pub(crate) mod file_remove;
 pub(crate) mod file_search;
 pub(crate) mod file_write;
 pub(crate) mod multipart;
+pub(crate) mod network;
 pub(crate) mod process;
 pub(crate) mod process_end;
 pub(crate) mod process_logs;

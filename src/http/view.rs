@@ -5,9 +5,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use rustix::process::Signal;
 
 use crate::capabilities::Report;
+use crate::network::Port;
 use crate::process::{Limits, Process, Stats};
 use crate::wire::capabilities::{CapabilitiesResponse, LimitCapabilityResponse, MechanismResponse};
 use crate::wire::limits::ProcessLimits;
+use crate::wire::network::PortResponse;
 use crate::wire::process::ProcessResponse;
 use crate::wire::stats::{CpuStats, IoStats, MemoryStats, StatsResponse, UsageResponse};
 
@@ -38,6 +40,20 @@ pub(crate) fn process(process: &Process) -> ProcessResponse {
         }),
         limits: (!spec.limits.is_none()).then(|| limits(&spec.limits)),
         ..ProcessResponse::default()
+    }
+}
+
+/// A local port.
+pub(crate) fn port(port: Port) -> PortResponse {
+    PortResponse {
+        pid: port.pid,
+        protocol: port.protocol.name(),
+        local_addr: port.local_address,
+        local_port: port.number,
+        remote_addr: port.remote_address,
+        remote_port: port.remote_port,
+        state: port.state.name(),
+        process_name: port.process_name,
     }
 }
 

@@ -14,7 +14,7 @@ use futures_lite::FutureExt;
 use super::process::Process;
 use super::state::State;
 use super::tree;
-use crate::network::listeners::{listeners, sockets};
+use crate::network::{Socket, Which, inodes, visible_from};
 
 /// The bounds of the interval between two looks.
 const LOOK_AFTER_MIN: Duration = Duration::from_millis(1);
@@ -74,13 +74,15 @@ fn look(process: &Process, ports: &[u16]) -> Look {
     let members = tree::members(process.id);
     // Any member will do: the process may have moved to a network namespace of its own.
     let Some(one) = members.iter().min() else { return Look::Deserted };
-    let candidates: Vec<_> =
-        listeners(*one).into_iter().filter(|l| ports.contains(&l.port) && !l.is_loopback()).collect();
-    let seen: HashSet<u16> = candidates.iter().map(|l| l.port).collect();
+    // What cannot be looked at now may be at the next look.
+    let mut candidates = visible_from(*one, Which::Open).unwrap_or_default();
+    candidates.retain(|socket| ports.contains(&socket.local.port()) && !socket.is_loopback());
+    let seen: HashSet<u16> = candidates.iter().map(|socket| socket.local.port()).collect();
     if ports.iter().any(|port| !seen.contains(port)) {
         return Look::Closed;
     }
-    let owned: HashSet<u64> = members.iter().flat_map(|pid| sockets(*pid)).collect();
-    let open = |port: &u16| candidates.iter().any(|l| l.port == *port && owned.contains(&l.inode));
+    let owned: HashSet<u64> = members.iter().flat_map(|pid| inodes(*pid)).collect();
+    let is_owned = |socket: &Socket| owned.contains(&socket.inode);
+    let open = |port: &u16| candidates.iter().any(|socket| socket.local.port() == *port && is_owned(socket));
     if ports.iter().all(open) { Look::Open } else { Look::Closed }
 }

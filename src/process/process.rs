@@ -12,6 +12,7 @@ use super::record::{self, ProcessRecord};
 use super::spec::ProcessSpec;
 use super::state::{Asked, Ending, Exit, Next, State};
 use super::stdin::Stdin;
+use super::tree;
 use super::usage::Usage;
 use crate::clock;
 use crate::custody::Custody;
@@ -95,6 +96,12 @@ impl Process {
     /// The present run, if there is one.
     pub(crate) fn run(&self) -> Option<Run> {
         self.lock().run.clone()
+    }
+
+    /// The living processes that belong to it; see `tree::lineage`. Walks through `/proc`: call it where waiting is allowed.
+    pub(crate) fn lineage(&self) -> Vec<u32> {
+        let run = self.run().map(|run| run.pidfd.pid());
+        tree::lineage(self.id, run, self.group.get().map(AsRef::as_ref))
     }
 
     /// Records what the present run used, if that is known, and what the kernel did to it. Its exit is recorded next.

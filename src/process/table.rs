@@ -99,6 +99,12 @@ impl ProcessTable {
         self.lock().by_id.get(&id).cloned()
     }
 
+    /// The latest process of a pid that clients know.
+    pub(crate) fn by_pid(&self, pid: u32) -> Option<Arc<Process>> {
+        let entries = self.lock();
+        entries.by_id.get(entries.by_pid.get(&pid)?).cloned()
+    }
+
     /// The process that a client calls `identifier`: the latest of that pid, or the latest of that name. A number is a pid
     /// first, unless `name_first`.
     pub(crate) fn find(&self, identifier: &str, name_first: bool) -> Option<Arc<Process>> {

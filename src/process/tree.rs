@@ -15,7 +15,9 @@ use super::limits::ControlGroup;
 use super::spawn::MARK;
 use crate::id::ProcessId;
 use crate::keeper::protocol::SOCKET;
+use crate::sys::census::Census;
 use crate::sys::pidfd::PidFd;
+use crate::sys::stat::{Stat, pids};
 
 /// The process table is looked at this often at most: a tree that forks faster than it is killed must not hold a thread
 /// for ever.
@@ -30,21 +32,6 @@ const DEPTH_MAX: usize = 1000;
 
 /// Bytes of a process's name (`TASK_COMM_LEN`, less the zero).
 const NAME_MAX: usize = 15;
-
-/// `PF_KTHREAD` among the flags in `/proc/<pid>/stat`.
-const KERNEL_THREAD: u32 = 0x0020_0000;
-
-/// What `/proc/<pid>/stat` says of a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stat {
-    is_dead: bool,
-    is_kernel: bool,
-    parent: u32,
-    group: u32,
-    threads: u32,
-    /// In clock ticks since boot: with the pid it names one process.
-    started: u64,
-}
 
 /// A living child of the keeper's that leads a process group, as commands do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +50,7 @@ pub(crate) fn orphans_of(keeper: u32) -> Vec<Orphan> {
     let (own, ours) = (std::process::id(), std::env::var_os(MARK));
     let programs = [program(own), program(keeper)];
     let mut orphans: Vec<Orphan> = pids()
-        .filter_map(|pid| Some((pid, read_stat(pid)?)))
+        .filter_map(|pid| Some((pid, Stat::read(pid)?)))
         .filter(|(pid, stat)| *pid != own && !stat.is_dead && stat.parent == keeper)
         .filter_map(|(pid, stat)| {
             let environ = environ(pid, stat);
@@ -94,12 +81,33 @@ pub(crate) fn family(id: ProcessId, groups: Option<&ControlGroup>) -> HashSet<u3
     scan(id, groups).into_keys().collect()
 }
 
+/// The living processes that belong to a process of boxd's: those of its present run, parents first, and behind them those that were
+/// orphaned. Far fewer environments are read for it than for `family`, so what was orphaned by something else than its
+/// parents' end is not seen.
+pub(crate) fn lineage(id: ProcessId, run: Option<u32>, groups: Option<&ControlGroup>) -> Vec<u32> {
+    let census = Census::take();
+    let mut lineage = run.map(|pid| census.family(pid)).unwrap_or_default();
+    let mut seen: HashSet<u32> = lineage.iter().copied().collect();
+    let grouped = groups.map(ControlGroup::members).unwrap_or_default();
+    let mark = format!("{MARK}={id}");
+    // An orphan goes to somebody above its parents, and above those are we.
+    let adopters: HashSet<u32> = census.ancestors(std::process::id()).collect();
+    for (pid, stat) in census.all() {
+        let is_orphan = || adopters.contains(&stat.parent) && has_mark(&environ(pid, stat), &mark);
+        if !seen.contains(&pid) && (grouped.contains(&pid) || is_orphan()) {
+            let found = census.family(pid).into_iter().filter(|pid| seen.insert(*pid));
+            lineage.extend(found);
+        }
+    }
+    lineage
+}
+
 /// Whether each of these is this process, another of its program above it (its keeper), or a descendant of one of the two.
 pub(crate) fn are_ours(pids: &[u32]) -> bool {
     let own = std::process::id();
-    let keeper = read_stat(own).map(|stat| stat.parent).filter(|parent| program(*parent) == program(own));
+    let keeper = Stat::read(own).map(|stat| stat.parent).filter(|parent| program(*parent) == program(own));
     let is_ours = |pid: u32| {
-        let chain = std::iter::successors(Some(pid), |pid| read_stat(*pid).map(|stat| stat.parent));
+        let chain = std::iter::successors(Some(pid), |pid| Stat::read(*pid).map(|stat| stat.parent));
         chain.take(DEPTH_MAX).any(|pid| pid == own || Some(pid) == keeper)
     };
     pids.iter().all(|pid| is_ours(*pid))
@@ -123,12 +131,12 @@ fn program(pid: u32) -> Option<PathBuf> {
 
 /// When a process started, in clock ticks since boot, as long as it is not reaped.
 pub(crate) fn started(pid: u32) -> Option<u64> {
-    read_stat(pid).map(|stat| stat.started)
+    Stat::read(pid).map(|stat| stat.started)
 }
 
 /// The children of `parent` that have ended and are not reaped, and when each started.
 pub(crate) fn zombies_of(parent: u32) -> HashMap<u32, u64> {
-    let stats = pids().filter_map(|pid| Some((pid, read_stat(pid)?)));
+    let stats = pids().filter_map(|pid| Some((pid, Stat::read(pid)?)));
     stats
         .filter(|(_, stat)| stat.is_dead && stat.parent == parent)
         .map(|(pid, stat)| (pid, stat.started))
@@ -147,7 +155,7 @@ pub(crate) fn signal_strays(id: ProcessId, group: u32, signal: Signal, groups: O
         for (pid, stat) in strays {
             // Opened first and looked at again: a pid that changed hands in between is left alone.
             if let Ok(pidfd) = PidFd::open(pid)
-                && read_stat(pid).is_some_and(|now| now.started == stat.started)
+                && Stat::read(pid).is_some_and(|now| now.started == stat.started)
             {
                 // Gone by itself is as good.
                 pidfd.signal(signal).ok();
@@ -165,7 +173,7 @@ fn scan(id: ProcessId, groups: Option<&ControlGroup>) -> HashMap<u32, Stat> {
     let mark = format!("{MARK}={id}");
     let (mut members, mut others) = (HashMap::new(), HashMap::new());
     for pid in pids() {
-        let Some(stat) = read_stat(pid).filter(|stat| !stat.is_dead) else { continue };
+        let Some(stat) = Stat::read(pid).filter(|stat| !stat.is_dead) else { continue };
         if grouped.contains(&pid) || has_mark(&environ(pid, stat), &mark) {
             members.insert(pid, stat)
         } else {
@@ -201,7 +209,7 @@ fn environ(pid: u32, stat: Stat) -> Vec<u8> {
         let in_exec = environ.is_empty()
             && !stat.is_kernel
             && fs::read(proc(pid).join("cmdline")).is_ok_and(|line| line.is_empty())
-            && read_stat(pid).is_some_and(|now| !now.is_dead && now.started == stat.started);
+            && Stat::read(pid).is_some_and(|now| !now.is_dead && now.started == stat.started);
         if !in_exec {
             return environ;
         }
@@ -210,32 +218,8 @@ fn environ(pid: u32, stat: Stat) -> Vec<u8> {
     Vec::new()
 }
 
-fn pids() -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-}
-
 fn proc(pid: u32) -> PathBuf {
     Path::new("/proc").join(pid.to_string())
-}
-
-fn read_stat(pid: u32) -> Option<Stat> {
-    // The command's name may hold any byte.
-    let stat = fs::read(proc(pid).join("stat")).ok()?;
-    parse_stat(&String::from_utf8_lossy(&stat))
-}
-
-/// The fields behind the command's name, which stands in parentheses and may hold some itself (proc(5)).
-fn parse_stat(stat: &str) -> Option<Stat> {
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
-    Some(Stat {
-        is_dead: matches!(*fields.first()?, "Z" | "X"),
-        parent: fields.get(1)?.parse().ok()?,
-        group: fields.get(2)?.parse().ok()?,
-        is_kernel: fields.get(6)?.parse::<u32>().ok()? & KERNEL_THREAD != 0,
-        threads: fields.get(17)?.parse().ok()?,
-        started: fields.get(19)?.parse().ok()?,
-    })
 }
 
 fn has_mark(environ: &[u8], mark: &str) -> bool {
@@ -245,21 +229,6 @@ fn has_mark(environ: &[u8], mark: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_stat_line_is_read_from_behind_the_name() {
-        let rest = "0 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 991 0";
-        let expect =
-            Stat { is_dead: false, is_kernel: false, parent: 7, group: 12, threads: 1, started: 991 };
-        assert_eq!(parse_stat(&format!("12 (sh) S 7 12 {rest}")), Some(expect));
-        let expect = Stat { is_dead: true, is_kernel: true, parent: 9, group: 12, threads: 1, started: 991 };
-        assert_eq!(
-            parse_stat(&format!("12 (a) Z 1 (b) Z 9 12 {}", rest.replace("4194560", "2129984"))),
-            Some(expect)
-        );
-        assert_eq!(parse_stat("12 sh S"), None);
-        assert!(read_stat(std::process::id()).is_some_and(|stat| !stat.is_dead && stat.started > 0));
-    }
 
     #[test]
     fn a_child_before_its_program_is_known() {

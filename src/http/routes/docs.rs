@@ -21,6 +21,7 @@ use crate::http::{request, respond};
     tags(
         (name = "process", description = "Commands, their output and their ends"),
         (name = "filesystem", description = "Files and folders"),
+        (name = "network", description = "Ports of processes, and a tunnel"),
         (name = "system", description = "The daemon itself"),
     ),
     paths(
@@ -60,6 +61,7 @@ use crate::http::{request, respond};
         super::multipart::parts,
         super::multipart::complete,
         super::multipart::abort,
+        super::network::ports,
         super::system::welcome,
         super::system::health,
         super::upgrade::start,
