@@ -38,6 +38,8 @@ pub(crate) enum Look {
     ConnectionOption,
     #[serde(rename = "whole number")]
     WholeNumber,
+    #[serde(rename = "integer")]
+    Integer,
     #[serde(rename = "chunked")]
     Chunked,
     #[serde(rename = "entity tag")]
@@ -57,6 +59,7 @@ impl Look {
     pub(crate) fn fits(self, value: &Value) -> bool {
         match (self, value) {
             (Self::Bytes | Self::WholeNumber, value) => value.is_u64(),
+            (Self::Integer, value) => value.is_i64() || value.is_u64(),
             (Self::Milliseconds, value) => {
                 value.as_f64().is_some_and(|ms| (0.0..MILLISECONDS_MAX).contains(&ms))
             }
@@ -105,7 +108,7 @@ impl Look {
                 })
             }
             Self::Text => !text.is_empty(),
-            Self::Milliseconds | Self::Bytes | Self::Seconds => false,
+            Self::Milliseconds | Self::Bytes | Self::Seconds | Self::Integer => false,
         }
     }
 }
@@ -128,6 +131,7 @@ impl std::fmt::Display for Look {
             Self::Cursor => "letters, digits and dots",
             Self::ConnectionOption => "`close`, `keep-alive` or `upgrade`",
             Self::WholeNumber => "a whole number",
+            Self::Integer => "an integer",
             Self::Chunked => "`chunked`",
             Self::EntityTag => "a strong entity tag, in quotes",
             Self::Text => "a text",
