@@ -130,6 +130,12 @@ pub(crate) enum Error {
         /// Why.
         source: io::Error,
     },
+    /// As many port callbacks are to be called as may.
+    #[error("too many port monitors (the bound is {max}); try again when some have ended")]
+    TooManyMonitors {
+        /// The bound.
+        max: usize,
+    },
     /// A port number that does not exist.
     #[error("invalid port: {port}")]
     InvalidPort {

@@ -143,8 +143,10 @@ fn register_files(t: &mut RouteTable, app: &mut tide::Server<Context>) {
 
 /// What can be asked of the network.
 fn register_network(t: &mut RouteTable, app: &mut tide::Server<Context>) {
-    use Method::{Get, Head};
+    use Method::{Delete, Get, Head, Post};
     t.route(app, Get, "/network/process/:id/ports", network::ports);
+    t.route(app, Post, "/network/process/:id/monitor", network::start_monitor);
+    t.route(app, Delete, "/network/process/:id/monitor", network::stop_monitor);
     t.route(app, Head, "/network/process/:id/ports", |_request| async { Ok(respond::empty(200)) });
 }
 

@@ -6,12 +6,14 @@
 //! proc_net ──┘                owners (by inode)  ──┘
 //! ```
 
+pub(crate) mod monitor;
 mod owners;
 pub(crate) mod ports;
 mod proc_net;
 mod sock_diag;
 pub(crate) mod sockets;
 
+pub(crate) use monitor::Monitors;
 pub(crate) use owners::inodes;
 pub(crate) use ports::Port;
 pub(crate) use sockets::{Socket, Which, visible_from};

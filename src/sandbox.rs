@@ -17,13 +17,17 @@ use crate::error::{Error, Result};
 use crate::filesystem::{Files, Pending, Root, UploadBounds, Uploads, sweep};
 use crate::id::{IdSource, ProcessId};
 use crate::log::{LogDir, LogLimits, Pump};
+use crate::network::monitor::record::MonitorHistory;
+use crate::network::monitor::{CALLS_MAX, Family, Monitors};
 use crate::network::{Port, Which, ports};
 use crate::process::{
     self, Adopted, EndRequest, Gate, History, Intents, Memory, Process, ProcessSpec, ProcessTable, Shell,
     Started, Supervisor, Tail,
 };
 use crate::runtime::Runtime;
+use crate::sys::census::Census;
 use crate::sys::packets::Packets;
+use crate::sys::stat::Stat;
 use crate::underway::Underway;
 use crate::user;
 
@@ -76,7 +80,7 @@ impl Deaths {
 impl Sandbox {
     /// Opens the log folder, starts the threads, and goes on where an earlier worker was killed.
     pub(crate) fn open(config: &Config, runtime: &Runtime, kept: Option<FromKeeper>) -> io::Result<Self> {
-        let Start { ids, custody, history, held, strays, since_ms, deaths } = Start::new(kept)?;
+        let Start { ids, custody, mut history, held, strays, since_ms, deaths } = Start::new(kept)?;
         let limits = LogLimits {
             file_bytes_max: config.retention.file_bytes_max,
             total_bytes_max: config.retention.total_bytes_max,
@@ -96,6 +100,7 @@ impl Sandbox {
             },
             config.bounds.processes_max,
         );
+        let monitors = Monitors::new(logs.custody.clone());
         let shell = Shell::find(config.shell.clone(), config.shell_args.clone(), std::env::var_os("PATH"));
         let supervisor = Arc::new(Supervisor {
             ids,
@@ -109,6 +114,7 @@ impl Sandbox {
             gate: Gate::default(),
             intents: Intents::default(),
             adopted: Adopted::default(),
+            monitors,
         });
         if history.boot.is_none() {
             supervisor.tell_boot();
@@ -117,7 +123,9 @@ impl Sandbox {
         if !config.control_groups {
             process::without_groups();
         }
+        let monitored = std::mem::take(&mut history.monitors);
         supervisor.adopt(history, held, strays);
+        resume_monitors(&supervisor, monitored);
         if std::process::id() == INIT_PID {
             process::reap_as_init()?;
         }
@@ -172,6 +180,7 @@ impl Sandbox {
         let tail = self.follow_the_next();
         if tail.is_ok() {
             self.custody().retire();
+            self.supervisor.monitors.retire();
             self.supervisor.pump.release();
         } else {
             self.supervisor.pump.go_on();
@@ -236,13 +245,26 @@ impl Sandbox {
     pub(crate) async fn ports(&self, pid: i64) -> Result<Vec<Port>> {
         let known = u32::try_from(pid).ok().and_then(|pid| self.supervisor.table.by_pid(pid));
         let look = move || match known {
-            Some(process) => ports::held_by(&process.lineage(), Which::Owned),
+            Some(process) => ports::held_by(&process.lineage(&Census::take()), Which::Owned),
             None => ports::of(pid),
         };
         blocking::unblock(look).await.map_err(|source| match source.raw_os_error() {
             Some(libc::EMFILE | libc::ENFILE) => Error::Descriptors,
             _ => Error::PortsUnreadable { source },
         })
+    }
+
+    /// Tells `callback` of each port that this process opens; see `ports` for which that is. It ends with the process.
+    pub(crate) fn start_monitor(&self, pid: i64, callback: &str) -> Result<()> {
+        let _pass = self.supervisor.gate.enter()?;
+        self.supervisor.monitors.start(pid, callback, family(&self.supervisor, pid))
+    }
+
+    /// Tells nobody any more of what this process opens.
+    pub(crate) fn stop_monitor(&self, pid: i64) -> Result<()> {
+        let _pass = self.supervisor.gate.enter()?;
+        self.supervisor.monitors.stop(pid);
+        Ok(())
     }
 
     /// The folder that a request means: nothing is the daemon's own, `~` is the home folder, slashes in a row are one.
@@ -287,6 +309,38 @@ impl Sandbox {
     /// How long the daemon has been up, and when it started in milliseconds since 1970.
     pub(crate) fn uptime(&self) -> (Duration, u64) {
         (self.up_before + self.started.elapsed(), self.started_ms)
+    }
+}
+
+/// How the living processes of what a client calls by this pid are found.
+fn family(supervisor: &Arc<Supervisor>, pid: i64) -> Arc<Family> {
+    let number = u32::try_from(pid).ok().filter(|pid| *pid > 0);
+    let Some(number) = number else { return Arc::new(|_: &Census| None) };
+    if let Some(process) = supervisor.table.by_pid(number) {
+        return Arc::new(move |census: &Census| {
+            // Read before the look: what is over then has nobody who could come later.
+            let is_over = process.state().is_over();
+            Some(process.lineage(census)).filter(|pids| !(is_over && pids.is_empty()))
+        });
+    }
+    // A pid that comes again is another process.
+    let started = Stat::read(number).map(|stat| stat.started);
+    Arc::new(move |census: &Census| {
+        let is_same = started.is_some() && census.started(number) == started;
+        is_same.then(|| census.family(number))
+    })
+}
+
+/// Goes on telling those whom an earlier worker told, and starts what looks and tells.
+fn resume_monitors(supervisor: &Arc<Supervisor>, history: MonitorHistory) {
+    let monitors = &supervisor.monitors;
+    for ((pid, callback), told) in history.monitors {
+        monitors.resume(pid, &callback, family(supervisor, pid), told);
+    }
+    // Detached: they run as long as the daemon.
+    supervisor.runtime.spawn(monitors.clone().watch()).detach();
+    for number in 0..CALLS_MAX {
+        supervisor.runtime.spawn(monitors.clone().deliver(number)).detach();
     }
 }
 

@@ -10,6 +10,7 @@
 
 pub mod bench;
 pub mod book;
+mod callbacks;
 mod client;
 mod conversation;
 pub mod daemon;

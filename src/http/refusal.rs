@@ -341,6 +341,7 @@ fn core_status(error: &Error) -> u16 {
         Error::TooManyWatches | Error::UploadsFull { .. } => 507,
         Error::TooManyProcesses { .. }
         | Error::TooManyWatchers
+        | Error::TooManyMonitors { .. }
         | Error::TooManyUploads { .. }
         | Error::Descriptors
         | Error::FilesBusy

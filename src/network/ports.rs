@@ -138,7 +138,7 @@ mod tests {
         assert_eq!((port.pid, port.remote_port), (std::process::id(), 0));
         let client_number = client.local_addr().unwrap().port();
         let port = of_number(client_number).unwrap();
-        assert_eq!((port.state, port.remote_address.as_str()), (SocketState::ESTABLISHED, "127.0.0.1"));
+        assert_eq!((port.state.name(), port.remote_address.as_str()), ("ESTAB", "127.0.0.1"));
         assert_eq!(port.remote_port, number);
         drop(accepted);
     }

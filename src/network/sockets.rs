@@ -34,8 +34,6 @@ impl Protocol {
 pub(crate) struct SocketState(pub(crate) u8);
 
 impl SocketState {
-    /// Connected; UDP has it, too.
-    pub(crate) const ESTABLISHED: Self = Self(1);
     /// Nobody owns it any more.
     pub(crate) const TIME_WAIT: Self = Self(6);
     /// A UDP socket that takes datagrams from anybody.

@@ -281,6 +281,7 @@ impl Supervisor {
             for process in &processes {
                 process.tell();
             }
+            self.monitors.tell();
             // Forgotten while it was told.
             for process in processes.iter().filter(|process| self.table.by_id(process.id).is_none()) {
                 process.tell_forgotten();

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::custody::Custody;
 use crate::id::ProcessId;
 use crate::log::Log;
+use crate::sys::census::Census;
 use crate::sys::pidfd::PidFd;
 
 /// The running command of a process: what signals and input go to.
@@ -99,9 +100,9 @@ impl Process {
     }
 
     /// The living processes that belong to it; see `tree::lineage`. Walks through `/proc`: call it where waiting is allowed.
-    pub(crate) fn lineage(&self) -> Vec<u32> {
+    pub(crate) fn lineage(&self, census: &Census) -> Vec<u32> {
         let run = self.run().map(|run| run.pidfd.pid());
-        tree::lineage(self.id, run, self.group.get().map(AsRef::as_ref))
+        tree::lineage(census, self.id, run, self.group.get().map(AsRef::as_ref))
     }
 
     /// Records what the present run used, if that is known, and what the kernel did to it. Its exit is recorded next.

@@ -15,6 +15,7 @@ use super::state::State;
 use crate::custody::Frame;
 use crate::id::ProcessId;
 use crate::log::record::{self as log_record, LogHistory, LogRecord};
+use crate::network::monitor::record::{self as monitor_record, MonitorHistory};
 
 /// The kind of these records in the journal.
 pub(crate) const KIND: u8 = 1;
@@ -53,6 +54,8 @@ pub(crate) struct History {
     /// The serial of the next id.
     pub(crate) next: u64,
     pub(crate) processes: BTreeMap<ProcessId, Remembered>,
+    /// Who is told of new ports.
+    pub(crate) monitors: MonitorHistory,
 }
 
 /// The journal makes no sense to this version.
@@ -74,6 +77,7 @@ impl History {
         for frame in frames {
             match frame.kind {
                 KIND => history.apply(serde_json::from_slice(&frame.bytes)?)?,
+                monitor_record::KIND => history.monitors.apply(serde_json::from_slice(&frame.bytes)?),
                 log_record::KIND => logs.push(serde_json::from_slice(&frame.bytes)?),
                 // Of a later version, and not needed by this one.
                 _ => {}

@@ -28,6 +28,7 @@ use crate::custody::{Deposit, Exited};
 use crate::error::{Error, Result};
 use crate::id::{IdSource, ProcessId};
 use crate::log::{Attachment, ExitWatch, Intake, Kept, Log, LogDir, Offsets, Pump, Readers};
+use crate::network::Monitors;
 use crate::runtime::Runtime;
 use crate::sys::pidfd::{ExitStatus, PidFd};
 use crate::sys::usage::ResourceUsage;
@@ -66,6 +67,8 @@ pub(crate) struct Supervisor {
     pub(crate) intents: Intents,
     /// Commands whose exits the keeper tells.
     pub(crate) adopted: Adopted,
+    /// Who is told of new ports.
+    pub(crate) monitors: Monitors,
 }
 
 impl Supervisor {

@@ -13,6 +13,7 @@ use crate::custody::Custody;
 use crate::error::Error;
 use crate::id::IdSource;
 use crate::log::{Follower, Item, LogDir, LogLimits, Output, OutputStream, Position, Pump};
+use crate::network::Monitors;
 use crate::runtime::Runtime;
 
 mod model;
@@ -55,6 +56,7 @@ impl Engine {
             gate: Gate::default(),
             intents: Intents::default(),
             adopted: Adopted::default(),
+            monitors: Monitors::new(Custody::none()),
         });
         Self { folder, supervisor }
     }

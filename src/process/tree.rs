@@ -84,8 +84,12 @@ pub(crate) fn family(id: ProcessId, groups: Option<&ControlGroup>) -> HashSet<u3
 /// The living processes that belong to a process of boxd's: those of its present run, parents first, and behind them those that were
 /// orphaned. Far fewer environments are read for it than for `family`, so what was orphaned by something else than its
 /// parents' end is not seen.
-pub(crate) fn lineage(id: ProcessId, run: Option<u32>, groups: Option<&ControlGroup>) -> Vec<u32> {
-    let census = Census::take();
+pub(crate) fn lineage(
+    census: &Census,
+    id: ProcessId,
+    run: Option<u32>,
+    groups: Option<&ControlGroup>,
+) -> Vec<u32> {
     let mut lineage = run.map(|pid| census.family(pid)).unwrap_or_default();
     let mut seen: HashSet<u32> = lineage.iter().copied().collect();
     let grouped = groups.map(ControlGroup::members).unwrap_or_default();

@@ -35,6 +35,11 @@ impl Census {
         self.living.iter().map(|(pid, stat)| (*pid, *stat))
     }
 
+    /// When a process started, in clock ticks since boot; `None` when there is no such process.
+    pub(crate) fn started(&self, pid: u32) -> Option<u64> {
+        self.living.get(&pid).map(|stat| stat.started)
+    }
+
     /// A process and its descendants: parents first, siblings by pid. Nothing when there is no such process.
     pub(crate) fn family(&self, pid: u32) -> Vec<u32> {
         let mut family: Vec<u32> = self.living.contains_key(&pid).then_some(pid).into_iter().collect();

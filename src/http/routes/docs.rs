@@ -62,6 +62,8 @@ use crate::http::{request, respond};
         super::multipart::complete,
         super::multipart::abort,
         super::network::ports,
+        super::network::start_monitor,
+        super::network::stop_monitor,
         super::system::welcome,
         super::system::health,
         super::upgrade::start,
