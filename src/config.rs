@@ -177,6 +177,8 @@ pub struct Config {
     pub retention: Retention,
     /// Whose commands and file operations are; `None` is the daemon's own user.
     pub user: Option<Identity>,
+    /// The tunnel to begin with: JSON in base64.
+    pub tunnel: Option<Secret>,
     /// Uploads in parts.
     pub uploads: UploadLimits,
     /// The folder that the file API sees; `None` is all that the host has.

@@ -104,6 +104,7 @@ fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, Stri
     let (signalling, custody) = (sandbox.signalling(), sandbox.custody().clone());
     let shutdown = Arc::new(Shutdown::default());
     let server = http::server(config, sandbox.clone(), upgrader.clone(), runtime.clone(), shutdown.clone());
+    begin_tunnel(&sandbox, &runtime, config);
     if let Some(packets) = packets {
         let (server, runtime, tail) = (server.clone(), runtime.clone(), Arc::default());
         let worker = Worker { sandbox, server, runtime, orders, upgrader, tail };
@@ -116,6 +117,24 @@ fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, Stri
         tracing::warn!("{left} connections were still open and are cut");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sets up the tunnel that there was, or that the environment asks for. Failure is only logged: the rest serves without.
+fn begin_tunnel(sandbox: &Sandbox, runtime: &Runtime, config: &Config) {
+    let Some(tunnel) = sandbox.first_tunnel(config.tunnel.as_ref()) else { return };
+    match http::tunnel_settings(&tunnel) {
+        Ok(settings) => {
+            let sandbox = sandbox.clone();
+            let begin = async move {
+                if let Err(error) = sandbox.replace_tunnel(settings, tunnel).await {
+                    tracing::error!("{error}");
+                }
+            };
+            // Detached: nobody waits for it.
+            runtime.spawn(begin).detach();
+        }
+        Err(why) => tracing::error!("invalid tunnel config: {why}"),
+    }
 }
 
 /// Accepts connections until the shutdown begins.

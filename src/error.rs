@@ -136,6 +136,21 @@ pub(crate) enum Error {
         /// The bound.
         max: usize,
     },
+    /// The configuration of the tunnel makes no sense.
+    #[error("invalid tunnel config: {why}")]
+    InvalidTunnel {
+        /// Why.
+        why: String,
+    },
+    /// The tunnel cannot be set up.
+    #[error("failed to apply tunnel config: failed to start WireGuard client: {why}")]
+    TunnelFailed {
+        /// Why.
+        why: String,
+    },
+    /// There is no tunnel.
+    #[error("no WireGuard client is running")]
+    NoTunnel,
     /// A port number that does not exist.
     #[error("invalid port: {port}")]
     InvalidPort {
@@ -312,7 +327,7 @@ impl Error {
 }
 
 /// The system's words for an error, as clients know them: without the number, and like the rest of a sentence.
-fn words(source: &io::Error) -> String {
+pub(crate) fn words(source: &io::Error) -> String {
     let text = source.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut chars = text.chars();

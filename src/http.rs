@@ -39,6 +39,7 @@ mod server;
 mod sink;
 mod stream_answer;
 mod target;
+mod tunnel_config;
 mod upgraded;
 mod view;
 mod watch_stream;
@@ -65,6 +66,7 @@ use wire::Application;
 
 pub(crate) use context::Shutdown;
 pub(crate) use server::{Listener, Server};
+pub(crate) use tunnel_config::settings as tunnel_settings;
 
 /// Everything that can be asked of the daemon.
 fn register(app: &mut tide::Server<Context>) -> RouteTable {
@@ -143,7 +145,9 @@ fn register_files(t: &mut RouteTable, app: &mut tide::Server<Context>) {
 
 /// What can be asked of the network.
 fn register_network(t: &mut RouteTable, app: &mut tide::Server<Context>) {
-    use Method::{Delete, Get, Head, Post};
+    use Method::{Delete, Get, Head, Post, Put};
+    t.route(app, Put, "/network/tunnel/config", network::put_tunnel);
+    t.route(app, Delete, "/network/tunnel", network::delete_tunnel);
     t.route(app, Get, "/network/process/:id/ports", network::ports);
     t.route(app, Post, "/network/process/:id/monitor", network::start_monitor);
     t.route(app, Delete, "/network/process/:id/monitor", network::stop_monitor);

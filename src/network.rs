@@ -12,6 +12,7 @@ pub(crate) mod ports;
 mod proc_net;
 mod sock_diag;
 pub(crate) mod sockets;
+pub(crate) mod tunnel;
 
 pub(crate) use monitor::Monitors;
 pub(crate) use owners::inodes;

@@ -10,7 +10,7 @@ use async_io::Timer;
 
 use crate::capabilities::{Keeper, Report};
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Secret};
 use crate::custody::{Custody, Exited, Handover, Held, Journal, Key, Outbox, Stray};
 use crate::degradation::{Degradation, Trouble};
 use crate::error::{Error, Result};
@@ -18,6 +18,7 @@ use crate::filesystem::{Files, Pending, Root, UploadBounds, Uploads, sweep};
 use crate::id::{IdSource, ProcessId};
 use crate::log::{LogDir, LogLimits, Pump};
 use crate::network::monitor::record::MonitorHistory;
+use crate::network::tunnel::{Settings, Tunnel, TunnelRecord};
 use crate::network::monitor::{CALLS_MAX, Family, Monitors};
 use crate::network::{Port, Which, ports};
 use crate::process::{
@@ -52,6 +53,8 @@ pub(crate) struct Sandbox {
     pub(crate) files: Files,
     /// Files that come in parts.
     pub(crate) uploads: Uploads,
+    /// The tunnel of an earlier worker.
+    tunnelled: Option<TunnelRecord>,
     home: Option<PathBuf>,
     working_dir: PathBuf,
     /// How long workers before this one have been there.
@@ -101,6 +104,7 @@ impl Sandbox {
             config.bounds.processes_max,
         );
         let monitors = Monitors::new(logs.custody.clone());
+        let tunnel = Tunnel::new(logs.custody.clone());
         let shell = Shell::find(config.shell.clone(), config.shell_args.clone(), std::env::var_os("PATH"));
         let supervisor = Arc::new(Supervisor {
             ids,
@@ -115,6 +119,7 @@ impl Sandbox {
             intents: Intents::default(),
             adopted: Adopted::default(),
             monitors,
+            tunnel,
         });
         if history.boot.is_none() {
             supervisor.tell_boot();
@@ -123,7 +128,7 @@ impl Sandbox {
         if !config.control_groups {
             process::without_groups();
         }
-        let monitored = std::mem::take(&mut history.monitors);
+        let (monitored, tunnelled) = (std::mem::take(&mut history.monitors), history.tunnel.take());
         supervisor.adopt(history, held, strays);
         resume_monitors(&supervisor, monitored);
         if std::process::id() == INIT_PID {
@@ -144,6 +149,7 @@ impl Sandbox {
             supervisor,
             files: open_files(config, home.clone(), &working_dir)?,
             uploads,
+            tunnelled,
             home,
             working_dir,
             // The daemon is as old as its keeper.
@@ -179,6 +185,8 @@ impl Sandbox {
         // All that can fail comes before the word that makes it another's.
         let tail = self.follow_the_next();
         if tail.is_ok() {
+            // Its device has a name that only one can have.
+            self.supervisor.tunnel.retire().await;
             self.custody().retire();
             self.supervisor.monitors.retire();
             self.supervisor.pump.release();
@@ -265,6 +273,26 @@ impl Sandbox {
         let _pass = self.supervisor.gate.enter()?;
         self.supervisor.monitors.stop(pid);
         Ok(())
+    }
+
+    /// Sets a tunnel up in place of the one that is there; `config` is what the next worker reads the settings from.
+    pub(crate) async fn replace_tunnel(&self, settings: Settings, config: String) -> Result<()> {
+        let _pass = self.supervisor.gate.enter()?;
+        self.supervisor.tunnel.replace(settings, config).await
+    }
+
+    /// Takes the tunnel down.
+    pub(crate) async fn stop_tunnel(&self) -> Result<()> {
+        let _pass = self.supervisor.gate.enter()?;
+        self.supervisor.tunnel.stop().await
+    }
+
+    /// The configuration of the tunnel to begin with: that of an earlier worker, or else of the environment.
+    pub(crate) fn first_tunnel(&self, of_environment: Option<&Secret>) -> Option<String> {
+        match &self.tunnelled {
+            Some(record) => record.config.clone(),
+            None => of_environment.map(|config| config.expose().to_owned()),
+        }
     }
 
     /// The folder that a request means: nothing is the daemon's own, `~` is the home folder, slashes in a row are one.

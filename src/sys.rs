@@ -27,5 +27,6 @@ pub(crate) mod readiness;
 pub(crate) mod shared_memory;
 pub(crate) mod signals;
 pub(crate) mod stat;
+pub(crate) mod tun;
 pub(crate) mod usage;
 pub(crate) mod wait;

@@ -283,6 +283,9 @@ impl ServeArgs {
             streams,
             retention,
             user: workload_user(self.user, &known)?,
+            tunnel: known
+                .text("BL_NETWORKING_CONFIG")
+                .map(|config| Secret::new(config.to_string_lossy().into_owned())),
             uploads,
             root: self.root,
             working_dir: self.working_dir.or_else(|| known.path("WORKDIR")),

@@ -310,6 +310,7 @@ fn core_status(error: &Error) -> u16 {
         | Error::InvalidLimit { .. }
         | Error::InvalidSignal { .. }
         | Error::InvalidPermissions { .. }
+        | Error::NoTunnel
         | Error::NotFolder => 400,
         Error::NotRunning { .. } | Error::Signal { .. } | Error::UploadNotFound { .. } => 404,
         Error::PreconditionFailed => 412,
@@ -330,10 +331,12 @@ fn core_status(error: &Error) -> u16 {
         | Error::CopyRefused { .. }
         | Error::BadArchive { .. }
         | Error::PortsUnreadable { .. }
+        | Error::InvalidTunnel { .. }
         | Error::TooMuch { .. } => 422,
         Error::ArchiveTooLarge { .. } => 413,
         // The last three are the known server's.
         Error::StdinFailed { .. }
+        | Error::TunnelFailed { .. }
         | Error::LogUnreadable { .. }
         | Error::InvalidPartNumber { .. }
         | Error::PartNotFound { .. }

@@ -282,6 +282,7 @@ impl Supervisor {
                 process.tell();
             }
             self.monitors.tell();
+            self.tunnel.tell();
             // Forgotten while it was told.
             for process in processes.iter().filter(|process| self.table.by_id(process.id).is_none()) {
                 process.tell_forgotten();

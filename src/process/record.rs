@@ -16,6 +16,7 @@ use crate::custody::Frame;
 use crate::id::ProcessId;
 use crate::log::record::{self as log_record, LogHistory, LogRecord};
 use crate::network::monitor::record::{self as monitor_record, MonitorHistory};
+use crate::network::tunnel::{self, TunnelRecord};
 
 /// The kind of these records in the journal.
 pub(crate) const KIND: u8 = 1;
@@ -56,6 +57,8 @@ pub(crate) struct History {
     pub(crate) processes: BTreeMap<ProcessId, Remembered>,
     /// Who is told of new ports.
     pub(crate) monitors: MonitorHistory,
+    /// The tunnel, or that it was taken down; `None` when there never was one.
+    pub(crate) tunnel: Option<TunnelRecord>,
 }
 
 /// The journal makes no sense to this version.
@@ -77,6 +80,7 @@ impl History {
         for frame in frames {
             match frame.kind {
                 KIND => history.apply(serde_json::from_slice(&frame.bytes)?)?,
+                tunnel::KIND => history.tunnel = Some(serde_json::from_slice(&frame.bytes)?),
                 monitor_record::KIND => history.monitors.apply(serde_json::from_slice(&frame.bytes)?),
                 log_record::KIND => logs.push(serde_json::from_slice(&frame.bytes)?),
                 // Of a later version, and not needed by this one.

@@ -29,6 +29,7 @@ use crate::error::{Error, Result};
 use crate::id::{IdSource, ProcessId};
 use crate::log::{Attachment, ExitWatch, Intake, Kept, Log, LogDir, Offsets, Pump, Readers};
 use crate::network::Monitors;
+use crate::network::tunnel::Tunnel;
 use crate::runtime::Runtime;
 use crate::sys::pidfd::{ExitStatus, PidFd};
 use crate::sys::usage::ResourceUsage;
@@ -69,6 +70,8 @@ pub(crate) struct Supervisor {
     pub(crate) adopted: Adopted,
     /// Who is told of new ports.
     pub(crate) monitors: Monitors,
+    /// The tunnel.
+    pub(crate) tunnel: Tunnel,
 }
 
 impl Supervisor {

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::id::IdSource;
 use crate::log::{Follower, Item, LogDir, LogLimits, Output, OutputStream, Position, Pump};
 use crate::network::Monitors;
+use crate::network::tunnel::Tunnel;
 use crate::runtime::Runtime;
 
 mod model;
@@ -57,6 +58,7 @@ impl Engine {
             intents: Intents::default(),
             adopted: Adopted::default(),
             monitors: Monitors::new(Custody::none()),
+            tunnel: Tunnel::new(Custody::none()),
         });
         Self { folder, supervisor }
     }

@@ -58,6 +58,17 @@ impl Netlink {
         self.receive(&mut on_answer)
     }
 
+    /// Asks one thing.
+    pub(crate) fn ask(
+        &mut self,
+        kind: u16,
+        body: &[u8],
+        mut on_answer: impl FnMut(u16, &[u8]),
+    ) -> io::Result<()> {
+        self.send(kind, ACK, body)?;
+        self.receive(&mut on_answer)
+    }
+
     /// Asks for a change, and gives whether it was made. `flags`: `CREATE`, `REPLACE` or none.
     pub(crate) fn change(&mut self, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
         self.send(kind, ACK | flags, body)?;

@@ -64,6 +64,8 @@ use crate::http::{request, respond};
         super::network::ports,
         super::network::start_monitor,
         super::network::stop_monitor,
+        super::network::put_tunnel,
+        super::network::delete_tunnel,
         super::system::welcome,
         super::system::health,
         super::upgrade::start,

@@ -1,4 +1,4 @@
-//! Ports of processes, and who is told of new ones.
+//! Ports of processes, who is told of new ones, and the tunnel.
 
 use tide::{Request, Response};
 
@@ -7,10 +7,15 @@ use crate::http::json_body::JsonBody;
 use crate::http::refusal::Refusal;
 use crate::http::target::decode;
 use crate::http::{request, respond, view};
-use crate::wire::network::{PortMonitorRequest, PortsResponse, SuccessResponse};
+use crate::error::Error;
+use crate::http::tunnel_config;
+use crate::wire::network::{PortMonitorRequest, PortsResponse, SuccessResponse, TunnelConfigRequest};
 
 /// A request for a monitor is a URL.
 const BODY_BYTES_MAX: u64 = 16 * 1024;
+
+/// A configuration is some hundred bytes, and a list of networks.
+const TUNNEL_BODY_BYTES_MAX: u64 = 64 * 1024;
 
 /// Shows the ports of a process.
 #[utoipa::path(get, path = "/network/process/{pid}/ports", operation_id = "getProcessPorts", tag = "network",
@@ -60,6 +65,40 @@ pub(crate) async fn start_monitor(mut request: Request<Context>) -> Result<Respo
 pub(crate) async fn stop_monitor(request: Request<Context>) -> Result<Response, Refusal> {
     request.state().sandbox.stop_monitor(pid(&request)?)?;
     respond::json(200, JsonBody::value(&SuccessResponse::new("Port monitoring stopped"))).await
+}
+
+/// Sets up a WireGuard tunnel, in place of the one that is there.
+///
+/// The configuration is JSON in base64: `local_ip` (CIDR), `peer_endpoint` (address and port), `peer_public_key` and `private_key`
+/// (base64) are needed; `mtu` (1420), `listen_port` (51820), `interface_name` (`wg0`), `allowed_ips` (`["0.0.0.0/0"]`),
+/// `persistent_keepalive` (25; 0 is off) and `route_all` (false) have defaults. Networks in `allowed_ips` are routed through the tunnel;
+/// all addresses only with `route_all`. When it cannot be set up, the tunnel before goes on. It cannot be read again.
+#[utoipa::path(put, path = "/network/tunnel/config", operation_id = "putTunnelConfig", tag = "network",
+    request_body = TunnelConfigRequest,
+    responses(
+        (status = 200, description = "The tunnel is up. Whether the peer answers is not known.", body = SuccessResponse),
+        (status = 400, description = "The body is not a request.", body = crate::wire::system::ErrorResponse),
+        (status = 413, description = "The body is larger than 64 KiB.", body = crate::wire::system::ErrorResponse),
+        (status = 422, description = "The configuration makes no sense.", body = crate::wire::system::ErrorResponse),
+        (status = 500, description = "It cannot be set up: there is no TUN device, or the daemon may not.", body = crate::wire::system::ErrorResponse),
+))]
+pub(crate) async fn put_tunnel(mut request: Request<Context>) -> Result<Response, Refusal> {
+    let body = request::body(&mut request, TUNNEL_BODY_BYTES_MAX).await?;
+    let config = TunnelConfigRequest::decode(&body.bytes)?.config;
+    let settings = tunnel_config::settings(&config).map_err(|why| Error::InvalidTunnel { why })?;
+    request.state().sandbox.replace_tunnel(settings, config).await?;
+    respond::json(200, JsonBody::value(&SuccessResponse::new("Tunnel configuration updated successfully")))
+        .await
+}
+
+/// Takes the tunnel down.
+#[utoipa::path(delete, path = "/network/tunnel", operation_id = "deleteTunnel", tag = "network", responses(
+    (status = 200, description = "There is none any more.", body = SuccessResponse),
+    (status = 400, description = "There was none.", body = crate::wire::system::ErrorResponse),
+))]
+pub(crate) async fn delete_tunnel(request: Request<Context>) -> Result<Response, Refusal> {
+    request.state().sandbox.stop_tunnel().await?;
+    respond::json(200, JsonBody::value(&SuccessResponse::new("Tunnel disconnected"))).await
 }
 
 /// The pid in the path: any integer.
