@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
+use smol::lock::Semaphore;
 
 use crate::capabilities::{Keeper, Report};
 use crate::clock;
@@ -18,8 +19,8 @@ use crate::filesystem::{Files, Pending, Root, UploadBounds, Uploads, sweep};
 use crate::id::{IdSource, ProcessId};
 use crate::log::{LogDir, LogLimits, Pump};
 use crate::network::monitor::record::MonitorHistory;
-use crate::network::tunnel::{Settings, Tunnel, TunnelRecord};
 use crate::network::monitor::{CALLS_MAX, Family, Monitors};
+use crate::network::tunnel::{Settings, Tunnel, TunnelRecord};
 use crate::network::{Port, Which, ports};
 use crate::process::{
     self, Adopted, EndRequest, Gate, History, Intents, Memory, Process, ProcessSpec, ProcessTable, Shell,
@@ -37,6 +38,9 @@ const INIT_PID: u32 = 1;
 
 /// How long whoever is in the middle of something is waited for when another worker is to take over.
 const RETIRE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Walks through `/proc` for the ports of a process at one time: each takes a processor or two for some milliseconds.
+static LOOKS: Semaphore = Semaphore::new(2);
 
 /// The memory that requests of finished processes may take together: a request may be 16 MiB, and 1,000 are remembered.
 const FINISHED_REQUEST_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -256,6 +260,7 @@ impl Sandbox {
             Some(process) => ports::held_by(&process.lineage(&Census::take()), Which::Owned),
             None => ports::of(pid),
         };
+        let _turn = LOOKS.acquire().await;
         blocking::unblock(look).await.map_err(|source| match source.raw_os_error() {
             Some(libc::EMFILE | libc::ENFILE) => Error::Descriptors,
             _ => Error::PortsUnreadable { source },

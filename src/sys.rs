@@ -26,6 +26,7 @@ pub(crate) mod poller;
 pub(crate) mod readiness;
 pub(crate) mod shared_memory;
 pub(crate) mod signals;
+pub(crate) mod spread;
 pub(crate) mod stat;
 pub(crate) mod tun;
 pub(crate) mod usage;

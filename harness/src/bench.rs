@@ -19,6 +19,7 @@ mod health;
 mod keeper;
 mod listing;
 mod memory;
+mod ports;
 pub(crate) mod relay;
 mod report;
 mod row;
@@ -46,7 +47,7 @@ use self::{
 /// A figure or a small group: its name, whether it has to start the daemon itself, and how it is measured.
 type Figure = (&'static str, bool, fn(&Bench) -> io::Result<Measured>);
 
-const FIGURES: [Figure; 17] = [
+const FIGURES: [Figure; 18] = [
     ("exec", false, exec::measure),
     ("exec-user", true, exec::measure_as_user),
     ("clients", false, clients::measure),
@@ -64,6 +65,7 @@ const FIGURES: [Figure; 17] = [
     ("listing", false, listing::measure),
     ("search", false, search::measure),
     ("watch", false, watch::measure),
+    ("ports", false, ports::measure),
 ];
 
 /// What is measured.

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use super::owners::inodes;
 use super::sockets::{Protocol, Socket, SocketState, Which, namespace, visible_from};
 use crate::sys::census::Census;
+use crate::sys::spread::spread;
 
 /// A local port that is in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +53,8 @@ pub(crate) fn held_by(pids: &[u32], which: Which) -> io::Result<Vec<Port>> {
         return Ok(Vec::new());
     }
     let mut ports: BTreeMap<u16, (Rank, u32, Socket)> = BTreeMap::new();
-    for (order, pid) in pids.iter().enumerate() {
-        for socket in inodes(*pid).into_iter().filter_map(|inode| sockets.get(&inode)) {
+    for (order, (pid, inodes)) in pids.iter().zip(spread(pids, |pid| inodes(*pid))).enumerate() {
+        for socket in inodes.into_iter().filter_map(|inode| sockets.get(&inode)) {
             let found = (Rank::of(socket, order), *pid, *socket);
             let best = ports.entry(socket.local.port()).or_insert(found);
             if found.0 < best.0 {
@@ -69,8 +70,8 @@ pub(crate) fn held_by(pids: &[u32], which: Which) -> io::Result<Vec<Port>> {
 /// What is seen from all of these together.
 fn visible_from_any(pids: &[u32], which: Which) -> io::Result<Vec<Socket>> {
     let (mut sockets, mut seen) = (Vec::new(), HashSet::new());
-    for pid in pids {
-        if seen.insert(namespace(*pid)) {
+    for (pid, namespace) in pids.iter().zip(spread(pids, |pid| namespace(*pid))) {
+        if seen.insert(namespace) {
             sockets.append(&mut visible_from(*pid, which)?);
         }
     }

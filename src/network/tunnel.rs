@@ -81,8 +81,10 @@ impl Tunnel {
                 Err(why) => {
                     *running = old.and_then(|settings| {
                         let back = Running::start(settings);
-                        back.inspect_err(|why| tracing::error!("the tunnel before cannot be set up again: {why}"))
-                            .ok()
+                        back.inspect_err(|why| {
+                            tracing::error!("the tunnel before cannot be set up again: {why}")
+                        })
+                        .ok()
                     });
                     Err(Error::TunnelFailed { why })
                 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::spread::spread;
 use super::stat::{Stat, pids};
 
 /// No process has more ancestors than this that are looked at.
@@ -18,8 +19,9 @@ pub(crate) struct Census {
 impl Census {
     /// Looks at all of them.
     pub(crate) fn take() -> Self {
-        let living = pids().filter_map(|pid| Some((pid, Stat::read(pid).filter(|stat| !stat.is_dead)?)));
-        Self::of(living.collect())
+        let pids: Vec<u32> = pids().collect();
+        let stats = spread(&pids, |pid| Stat::read(*pid).filter(|stat| !stat.is_dead));
+        Self::of(pids.into_iter().zip(stats).filter_map(|(pid, stat)| Some((pid, stat?))).collect())
     }
 
     fn of(living: BTreeMap<u32, Stat>) -> Self {

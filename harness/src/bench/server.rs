@@ -200,6 +200,11 @@ impl Server {
         self.request("PUT", path, "application/json", Some(body))
     }
 
+    /// The bytes of a request that ends something.
+    pub(crate) fn delete(&self, path: &str) -> Vec<u8> {
+        self.request("DELETE", path, "application/json", None)
+    }
+
     fn request(&self, method: &str, path: &str, accept: &str, body: Option<&str>) -> Vec<u8> {
         let mut headers: BTreeMap<String, String> = self.target.headers().clone();
         headers.insert("accept".to_owned(), accept.to_owned());

@@ -2,13 +2,13 @@
 
 use tide::{Request, Response};
 
+use crate::error::Error;
 use crate::http::context::Context;
 use crate::http::json_body::JsonBody;
 use crate::http::refusal::Refusal;
 use crate::http::target::decode;
-use crate::http::{request, respond, view};
-use crate::error::Error;
 use crate::http::tunnel_config;
+use crate::http::{request, respond, view};
 use crate::wire::network::{PortMonitorRequest, PortsResponse, SuccessResponse, TunnelConfigRequest};
 
 /// A request for a monitor is a URL.

@@ -124,7 +124,8 @@ impl Pump {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
                 Err(_) => return,
             };
-            let mut result = self.tunn.decapsulate(Some(from.ip()), &self.packet[..length], &mut self.wrapped);
+            let mut result =
+                self.tunn.decapsulate(Some(from.ip()), &self.packet[..length], &mut self.wrapped);
             // What only the peer can have sent says where it is; anything else is answered to whoever sent it.
             if matches!(
                 result,

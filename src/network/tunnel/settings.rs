@@ -125,11 +125,9 @@ impl Settings {
     pub(crate) fn endpoint(&self) -> Result<SocketAddr, String> {
         let (host, port) = split(&self.endpoint)?;
         let failed = |why: String| format!("failed to set endpoint {}: {why}", self.endpoint);
-        let address = host
-            .parse()
-            .map_err(|_| failed(format!("ParseAddr({}): unable to parse IP", quoted(&host))))?;
-        let invalid =
-            || failed(format!("invalid port {} parsing {}", quoted(&port), quoted(&self.endpoint)));
+        let address =
+            host.parse().map_err(|_| failed(format!("ParseAddr({}): unable to parse IP", quoted(&host))))?;
+        let invalid = || failed(format!("invalid port {} parsing {}", quoted(&port), quoted(&self.endpoint)));
         let port = Some(&port).filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
         let port = port.and_then(|port| port.parse().ok()).ok_or_else(invalid)?;
         Ok(SocketAddr::new(address, port))

@@ -40,7 +40,17 @@ fn what_is_not_said_has_a_default() {
 fn what_makes_no_sense_is_said_in_order() {
     check(|w| *w = Wanted::default(), "local_ip is required");
     let cidr = "local_ip must be in CIDR notation (e.g., 10.0.0.1/32): invalid CIDR address:";
-    for bad in ["10.0.0.1", "x/y", "10.0.0.1/33", "10.0.0.1/+1", "010.0.0.1/8", "::1/129", "1.2.3.4/", "/8", "fe80::1%lo/64"] {
+    for bad in [
+        "10.0.0.1",
+        "x/y",
+        "10.0.0.1/33",
+        "10.0.0.1/+1",
+        "010.0.0.1/8",
+        "::1/129",
+        "1.2.3.4/",
+        "/8",
+        "fe80::1%lo/64",
+    ] {
         check(|w| w.local_ip = bad.into(), &format!("{cidr} {bad}"));
     }
     check(|w| w.peer_endpoint.clear(), "peer_endpoint is required");
@@ -71,10 +81,7 @@ fn what_makes_no_sense_is_said_in_order() {
         check(|w| w.mtu = bad, &format!("mtu must be between 68 and 65535, got {bad}"));
     }
     check(|w| w.listen_port = 65536, "listen_port must be between 0 and 65535, got 65536");
-    check(
-        |w| w.persistent_keepalive = Some(-1),
-        "persistent_keepalive must be between 0 and 65535, got -1",
-    );
+    check(|w| w.persistent_keepalive = Some(-1), "persistent_keepalive must be between 0 and 65535, got -1");
 }
 
 #[test]
