@@ -102,6 +102,7 @@ fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, Stri
     let sandbox = Sandbox::open(config, &runtime, kept)
         .map_err(|error| format!("the log folder {} cannot be used: {error}", config.log_dir.display()))?;
     let (signalling, custody) = (sandbox.signalling(), sandbox.custody().clone());
+    let tunnel = sandbox.tunnel();
     let shutdown = Arc::new(Shutdown::default());
     let server = http::server(config, sandbox.clone(), upgrader.clone(), runtime.clone(), shutdown.clone());
     begin_tunnel(&sandbox, &runtime, config);
@@ -113,6 +114,8 @@ fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, Stri
     accept_all(listeners, &server, &runtime, config)?;
     custody.serving();
     let left = smol::block_on(until_the_end(signals, &server, &shutdown, &signalling, config));
+    // Its device goes by itself, and a route with it only when it is told.
+    smol::block_on(tunnel.retire());
     if left > 0 {
         tracing::warn!("{left} connections were still open and are cut");
     }

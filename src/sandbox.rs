@@ -107,13 +107,13 @@ impl Sandbox {
             },
             config.bounds.processes_max,
         );
-        let monitors = Monitors::new(logs.custody.clone());
-        let tunnel = Tunnel::new(logs.custody.clone());
         let shell = Shell::find(config.shell.clone(), config.shell_args.clone(), std::env::var_os("PATH"));
         let supervisor = Arc::new(Supervisor {
             ids,
             table,
             pump,
+            monitors: Monitors::new(logs.custody.clone()),
+            tunnel: Tunnel::new(logs.custody.clone()),
             logs,
             shell,
             user: config.user.clone(),
@@ -122,8 +122,6 @@ impl Sandbox {
             gate: Gate::default(),
             intents: Intents::default(),
             adopted: Adopted::default(),
-            monitors,
-            tunnel,
         });
         if history.boot.is_none() {
             supervisor.tell_boot();
@@ -144,11 +142,9 @@ impl Sandbox {
         // Detached, as the next: they run as long as the daemon.
         runtime.spawn(supervisor.logs.clone().try_while_refused()).detach();
         runtime.spawn(supervisor.clone().expire_finished()).detach();
-        let own_home = || user::home(std::env::var_os("HOME"));
-        let home = config.user.as_ref().map_or_else(own_home, |user| Some(user.home.clone()));
+        let home = home(config);
         let working_dir = std::env::current_dir()?;
-        let uploads = open_uploads(config);
-        runtime.spawn(uploads.clone().expire()).detach();
+        let uploads = open_uploads(config, runtime);
         Ok(Self {
             supervisor,
             files: open_files(config, home.clone(), &working_dir)?,
@@ -286,6 +282,11 @@ impl Sandbox {
         self.supervisor.tunnel.replace(settings, config).await
     }
 
+    /// The tunnel.
+    pub(crate) fn tunnel(&self) -> Tunnel {
+        self.supervisor.tunnel.clone()
+    }
+
     /// Takes the tunnel down.
     pub(crate) async fn stop_tunnel(&self) -> Result<()> {
         let _pass = self.supervisor.gate.enter()?;
@@ -406,13 +407,22 @@ fn open_files(config: &Config, home: Option<PathBuf>, here: &Path) -> io::Result
     Ok(Files::new(root, working_dir, home, user).noting(pending.ok()))
 }
 
-fn open_uploads(config: &Config) -> Uploads {
+/// Whose `~` is meant.
+fn home(config: &Config) -> Option<PathBuf> {
+    let own_home = || user::home(std::env::var_os("HOME"));
+    config.user.as_ref().map_or_else(own_home, |user| Some(user.home.clone()))
+}
+
+fn open_uploads(config: &Config, runtime: &Runtime) -> Uploads {
     let bounds = UploadBounds {
         expiry: config.uploads.expiry,
         count_max: config.uploads.count_max,
         bytes_max: config.uploads.bytes_max,
     };
-    Uploads::new(&std::env::temp_dir(), bounds)
+    let uploads = Uploads::new(&std::env::temp_dir(), bounds);
+    // Detached: it runs as long as the daemon.
+    runtime.spawn(uploads.clone().expire()).detach();
+    uploads
 }
 
 fn confining(folder: &Path, errno: rustix::io::Errno) -> io::Error {

@@ -41,21 +41,21 @@ pub(crate) fn serve(address: &str, manner: &[&str]) -> io::Result<()> {
         let connection = connection?;
         thread::spawn(move || {
             // Whoever calls and leaves is no trouble of the server's.
-            answer(connection, manner, || CALLS.fetch_add(1, Ordering::SeqCst)).ok();
+            answer(&connection, manner, || CALLS.fetch_add(1, Ordering::SeqCst)).ok();
         });
     }
     Ok(())
 }
 
-fn answer(connection: TcpStream, manner: Manner, count: impl Fn() -> usize) -> io::Result<()> {
-    let mut reader = BufReader::new(&connection);
+fn answer(connection: &TcpStream, manner: Manner, count: impl Fn() -> usize) -> io::Result<()> {
+    let mut reader = BufReader::new(connection);
     let (path, body) = request(&mut reader)?;
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{body}")?;
     stdout.flush()?;
     drop(stdout);
     let before = count();
-    let mut writer = &connection;
+    let mut writer = connection;
     let head = match manner {
         Manner::Fail(failures) if before < failures => "HTTP/1.1 500 Internal Server Error\r\n".to_owned(),
         Manner::Take | Manner::Fail(_) => "HTTP/1.1 200 OK\r\n".to_owned(),

@@ -51,7 +51,7 @@ pub(crate) fn port(port: Port) -> PortResponse {
         local_addr: port.local_address,
         local_port: port.number,
         remote_addr: port.remote_address,
-        remote_port: port.remote_port,
+        remote_port: port.remote_number,
         state: port.state.name(),
         process_name: port.process_name,
     }

@@ -4,7 +4,7 @@
 //! watch:   census, sockets ─> new ports of each monitor ─> its line          one look at a time, for all monitors
 //! deliver: the line that has been due for the longest time ─> POST ─> off the line, or again later      a few at a time
 //! ```
-//! The kernel has no event for a socket that begins to listen (sock_diag tells only of sockets that are destroyed), so its tables
+//! The kernel has no event for a socket that begins to listen (`sock_diag` tells only of sockets that are destroyed), so its tables
 //! are looked at again and again, seldom enough that the looks take a twentieth of one processor at most. A monitor ends when it is stopped,
 //! or by itself when its process is gone and everybody has been told. Nobody waits for a delivery: to stop a monitor takes it off the
 //! book, and what is on its way then is nobody's any more. It is noted in the journal what the next worker must know.

@@ -27,7 +27,7 @@ pub(crate) struct Port {
     /// Whom it is connected to; empty and 0 when nobody.
     pub(crate) remote_address: String,
     /// See there.
-    pub(crate) remote_port: u16,
+    pub(crate) remote_number: u16,
     /// Where the socket stands.
     pub(crate) state: SocketState,
     /// The name of who has it.
@@ -89,7 +89,7 @@ impl Port {
             local_address: if is_both { "*".to_owned() } else { local.ip().to_string() },
             number: local.port(),
             remote_address: if is_connected { remote.ip().to_string() } else { String::new() },
-            remote_port: remote.port(),
+            remote_number: remote.port(),
             state: socket.state,
             process_name: name(pid),
         }
@@ -136,11 +136,11 @@ mod tests {
         let port = of_number(number).unwrap();
         assert_eq!((port.protocol, port.state.name()), (Protocol::Tcp, "LISTEN"));
         assert_eq!((port.local_address.as_str(), port.remote_address.as_str()), ("127.0.0.1", ""));
-        assert_eq!((port.pid, port.remote_port), (std::process::id(), 0));
+        assert_eq!((port.pid, port.remote_number), (std::process::id(), 0));
         let client_number = client.local_addr().unwrap().port();
         let port = of_number(client_number).unwrap();
         assert_eq!((port.state.name(), port.remote_address.as_str()), ("ESTAB", "127.0.0.1"));
-        assert_eq!(port.remote_port, number);
+        assert_eq!(port.remote_number, number);
         drop(accepted);
     }
 

@@ -1,4 +1,4 @@
-//! The sockets of the daemon's own network namespace, asked of the kernel by netlink (sock_diag(7)).
+//! The sockets of the daemon's own network namespace, asked of the kernel by netlink (`sock_diag(7)`).
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -8,7 +8,7 @@ use rustix::net::netlink;
 use super::sockets::{Protocol, Socket, SocketState, Which};
 use crate::sys::netlink::{Netlink, attributes, number};
 
-/// `SOCK_DIAG_BY_FAMILY` of linux/sock_diag.h.
+/// `SOCK_DIAG_BY_FAMILY` of `linux/sock_diag.h`.
 const BY_FAMILY: u16 = 20;
 
 /// Families and protocols by their numbers in the kernel's headers.
@@ -17,7 +17,7 @@ const INET6: u8 = 10;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
-/// Bytes of `struct inet_diag_msg` of linux/inet_diag.h, and of the request, `struct inet_diag_req_v2`.
+/// Bytes of `struct inet_diag_msg` of `linux/inet_diag.h`, and of the request, `struct inet_diag_req_v2`.
 const ANSWER_BYTES: usize = 72;
 const REQUEST_BYTES: usize = 56;
 

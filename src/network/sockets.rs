@@ -76,7 +76,7 @@ pub(crate) struct Socket {
 impl Socket {
     /// Whether others can begin to talk to it: it takes connections, or datagrams from anybody.
     pub(crate) fn is_open(&self) -> bool {
-        self.state == Which::Open.state_of(self.protocol)
+        self.state == open_state(self.protocol)
     }
 
     /// Whether only this host can reach it.
@@ -105,15 +105,16 @@ impl Which {
         match self {
             // Bit 0 is no state, and there are none beyond 12.
             Self::Owned => 0x1ffe & !(1 << SocketState::TIME_WAIT.0),
-            Self::Open => 1 << self.state_of(protocol).0,
+            Self::Open => 1 << open_state(protocol).0,
         }
     }
+}
 
-    fn state_of(self, protocol: Protocol) -> SocketState {
-        match protocol {
-            Protocol::Tcp => SocketState::LISTEN,
-            Protocol::Udp => SocketState::UNCONNECTED,
-        }
+/// The state in which others can begin to talk.
+fn open_state(protocol: Protocol) -> SocketState {
+    match protocol {
+        Protocol::Tcp => SocketState::LISTEN,
+        Protocol::Udp => SocketState::UNCONNECTED,
     }
 }
 

@@ -1,4 +1,4 @@
-//! `Tunnel`: at most one WireGuard tunnel, whose packets go through a TUN device and a thread of ours.
+//! `Tunnel`: at most one tunnel (`WireGuard`), whose packets go through a TUN device and a thread of ours.
 //!
 //! ```text
 //! commands ─> routes ─> TUN device ─> thread: Tunn (boringtun) ─> UDP socket ─> peer
@@ -82,7 +82,7 @@ impl Tunnel {
                     *running = old.and_then(|settings| {
                         let back = Running::start(settings);
                         back.inspect_err(|why| {
-                            tracing::error!("the tunnel before cannot be set up again: {why}")
+                            tracing::error!("the tunnel before cannot be set up again: {why}");
                         })
                         .ok()
                     });
@@ -95,23 +95,26 @@ impl Tunnel {
 
     /// Takes the tunnel down.
     pub(crate) async fn stop(&self) -> Result<()> {
-        let mut running = self.running.clone().lock_arc().await;
-        let old = running.take().ok_or(Error::NoTunnel)?;
-        self.note(TunnelRecord { config: None });
-        blocking::unblock(move || {
-            old.stop();
-            drop(running);
-        })
-        .await;
-        Ok(())
+        let this = self.clone();
+        self.take_down(move || this.note(TunnelRecord { config: None })).await
     }
 
-    /// Takes it down for another worker, which sets it up again.
+    /// Takes it down for another worker, which sets it up again, or because the daemon ends.
     pub(crate) async fn retire(&self) {
+        // That there is none is as well.
+        self.take_down(|| {}).await.ok();
+    }
+
+    async fn take_down(&self, note: impl FnOnce() + Send + 'static) -> Result<()> {
         let mut running = self.running.clone().lock_arc().await;
-        if let Some(old) = running.take() {
-            blocking::unblock(move || old.stop()).await;
-        }
+        // Done whole, whoever still waits for it.
+        blocking::unblock(move || {
+            let old = running.take().ok_or(Error::NoTunnel)?;
+            note();
+            old.stop();
+            Ok(())
+        })
+        .await
     }
 
     /// Notes what there is.

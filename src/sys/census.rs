@@ -90,6 +90,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "any child will do")]
     fn a_child_is_a_descendant_and_a_dead_one_has_none() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let family = Census::take().family(std::process::id());

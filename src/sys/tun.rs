@@ -10,7 +10,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 /// Bytes of an interface's name, less the zero (`IFNAMSIZ`).
 pub(crate) const NAME_BYTES_MAX: usize = 15;
 
-/// `TUNSETIFF` of linux/if_tun.h: `_IOW('T', 202, int)`.
+/// `TUNSETIFF` of `linux/if_tun.h`: `_IOW('T', 202, int)`.
 const SET_INTERFACE: c_ulong = 0x4004_54ca;
 
 /// `IFF_TUN`, and `IFF_NO_PI`: nothing but the packets.
@@ -36,7 +36,7 @@ impl Tun {
     pub(crate) fn create(name: &str) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let descriptor = openat(CWD, "/dev/net/tun", flags, Mode::empty())
-            .map_err(|errno| named("open /dev/net/tun", errno.into()))?;
+            .map_err(|errno| named("open /dev/net/tun", &errno.into()))?;
         let mut request =
             InterfaceRequest { name: [0; NAME_BYTES_MAX + 1], flags: IFF_TUN | IFF_NO_PI, rest: [0; 22] };
         let room = request.name.get_mut(..name.len()).filter(|room| room.len() <= NAME_BYTES_MAX);
@@ -46,7 +46,7 @@ impl Tun {
         #[expect(unsafe_code, reason = "no safe wrapper of this request is in the crates we have")]
         let result = unsafe { libc::ioctl(descriptor.as_raw_fd(), SET_INTERFACE as _, &raw mut request) };
         if result < 0 {
-            return Err(named("ioctl TUNSETIFF", io::Error::last_os_error()));
+            return Err(named("ioctl TUNSETIFF", &io::Error::last_os_error()));
         }
         Ok(Self { descriptor })
     }
@@ -69,6 +69,6 @@ impl AsFd for Tun {
     }
 }
 
-fn named(action: &str, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{action}: {}", crate::error::words(&error)))
+fn named(action: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{action}: {}", crate::error::words(error)))
 }

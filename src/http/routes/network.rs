@@ -67,7 +67,7 @@ pub(crate) async fn stop_monitor(request: Request<Context>) -> Result<Response, 
     respond::json(200, JsonBody::value(&SuccessResponse::new("Port monitoring stopped"))).await
 }
 
-/// Sets up a WireGuard tunnel, in place of the one that is there.
+/// Sets up a tunnel (`WireGuard`), in place of the one that is there.
 ///
 /// The configuration is JSON in base64: `local_ip` (CIDR), `peer_endpoint` (address and port), `peer_public_key` and `private_key`
 /// (base64) are needed; `mtu` (1420), `listen_port` (51820), `interface_name` (`wg0`), `allowed_ips` (`["0.0.0.0/0"]`),

@@ -1,5 +1,5 @@
 //! `Pump`: the thread of a tunnel. It carries packets between the TUN device and the peer, and waits for nothing but them and the
-//! clock of WireGuard.
+//! clock of `WireGuard`.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -19,7 +19,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// Packets that are taken from one side before the other has its turn.
 const TURN: usize = 64;
 
-/// The largest packet, and what WireGuard puts around it.
+/// The largest packet, and what `WireGuard` puts around it.
 const PACKET_BYTES_MAX: usize = 65536;
 const AROUND_BYTES: usize = 256;
 

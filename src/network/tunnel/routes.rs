@@ -37,9 +37,14 @@ const INET6: u8 = 10;
 /// others.
 const TABLE_MAIN: u8 = 254;
 const PROTOCOL_STATIC: u8 = 4;
+/// A number of nobody's: by it a route to the peer is known that a killed worker has left behind.
+const PROTOCOL_OURS: u8 = 0xb0;
 const SCOPE_UNIVERSE: u8 = 0;
 const SCOPE_LINK: u8 = 253;
 const TYPE_UNICAST: u8 = 1;
+
+/// Where the protocol stands in `struct rtmsg`.
+const PROTOCOL_AT: usize = 5;
 
 /// `IFF_UP`.
 const UP: u32 = 1;
@@ -126,7 +131,10 @@ fn pin(netlink: &mut Netlink, peer: IpAddr) -> io::Result<Option<Vec<u8>>> {
     });
     // Where there is no way now, there is none to keep; and what is on this host needs no other.
     let (Ok(()), Some(interface), TYPE_UNICAST) = (asked, interface, kind) else { return Ok(None) };
-    let found = route(Network { address: peer, prefix: bits(peer) }, interface, gateway.as_deref());
+    let mut found = route(Network { address: peer, prefix: bits(peer) }, interface, gateway.as_deref());
+    found[PROTOCOL_AT] = PROTOCOL_OURS;
+    // Only ours is taken away by this; as a rule there is none.
+    netlink.change(DELETE_ROUTE, 0, &found).ok();
     match netlink.change(NEW_ROUTE, CREATE, &found) {
         Ok(()) => Ok(Some(found)),
         // Somebody else's, and his to take back.

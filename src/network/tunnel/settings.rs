@@ -178,7 +178,7 @@ impl Network {
 
 /// Decodes base64 with padding, line breaks left out. The error is the known server's.
 pub(crate) fn from_base64(text: &str) -> Result<Vec<u8>, String> {
-    let settings = base64::engine::GeneralPurposeConfig::from(PAD)
+    let settings = PAD
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical);
     let text: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
