@@ -24,6 +24,7 @@ mod middleware;
 mod negotiate;
 mod outgoing;
 mod piece;
+mod port_proxy;
 mod presence;
 mod produced;
 mod ranges;
@@ -56,6 +57,7 @@ use crate::sandbox::Sandbox;
 use crate::underway::Underway;
 use crate::upgrade::Upgrader;
 use context::{Context, Shared};
+use port_proxy::PortProxy;
 use route_table::RouteTable;
 use routes::{
     archive, content_search, docs, file_deeds, file_find, file_read, file_remove, file_search, file_write,
@@ -169,10 +171,13 @@ pub(crate) fn application(
         shutdown.clone(),
         RouteTable::default(),
     )));
-    let mut server = tide::with_state(context(config, sandbox, (upgrader, runtime), shutdown, routes));
+    let mut server =
+        tide::with_state(context(config, sandbox, (upgrader, runtime), shutdown.clone(), routes));
     server.with(middleware::Around);
     register(&mut server);
-    Application { server, logs_requests: config.request_log, changes: Underway::default() }
+    let links_max = config.bounds.connections_max.div_ceil(2);
+    let ports = Arc::new(PortProxy::new(links_max, config.access.token.clone(), shutdown));
+    Application { server, ports, logs_requests: config.request_log, changes: Underway::default() }
 }
 
 fn context(

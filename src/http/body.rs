@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes};
 use futures_lite::{AsyncBufRead, AsyncRead, Stream};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
+use super::port_proxy::{Cut, Proxied};
 use super::presence::Presence;
 use super::request_log::RequestLine;
 use crate::error::Result;
@@ -87,6 +88,26 @@ pub(crate) enum Content {
     Whole(Bytes),
     /// One after the other, as the client takes them.
     Pulled(Pulled),
+    /// The same, from the server behind a port.
+    Proxied(Box<Proxied>),
+}
+
+impl Content {
+    /// No bytes.
+    pub(crate) fn nothing() -> Self {
+        Self::Whole(Bytes::new())
+    }
+}
+
+/// Why an answer breaks off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    /// The core could not go on.
+    #[error(transparent)]
+    Core(#[from] crate::error::Error),
+    /// The server behind the port could not, or must not.
+    #[error(transparent)]
+    Port(#[from] Cut),
 }
 
 /// The body of an answer as hyper sends it. When it is dropped, sent or not, the request is over: its line is logged and the
@@ -103,6 +124,28 @@ impl ResponseBody {
         Self { content, presence, line }
     }
 
+    /// A piece of a proxied answer, noted down.
+    fn pass_on(
+        &mut self,
+        piece: Option<Result<Frame<Bytes>, Cut>>,
+        is_at_end: bool,
+    ) -> Option<Result<Frame<Bytes>, Broken>> {
+        let bytes = match &piece {
+            Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
+            Some(Err(_)) | None => 0,
+        };
+        self.count(bytes);
+        self.presence.outgoing.queued(bytes);
+        if let Some(line) = &mut self.line {
+            match &piece {
+                Some(Err(cut)) => line.broke_off(cut.to_string()),
+                _ if is_at_end => line.complete(),
+                _ => {}
+            }
+        }
+        piece.map(|piece| piece.map_err(Broken::from))
+    }
+
     fn count(&mut self, bytes: usize) {
         if let Some(line) = &mut self.line {
             line.count(bytes);
@@ -112,11 +155,20 @@ impl ResponseBody {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = crate::error::Error;
+    type Error = Broken;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = self.get_mut();
         let frame = match &mut this.content {
+            Content::Proxied(body) => {
+                ready!(this.presence.outgoing.poll_room(cx));
+                let piece = ready!(body.poll_piece(cx));
+                let is_at_end = piece.is_none() || body.is_at_end();
+                return Poll::Ready(this.pass_on(piece, is_at_end));
+            }
             Content::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
             Content::Whole(bytes) => std::mem::take(bytes),
             Content::Pulled(stream) => {
@@ -132,7 +184,7 @@ impl Body for ResponseBody {
                         this.presence.outgoing.queued(bytes.len());
                         Bytes::from(bytes)
                     }
-                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 }
             }
         };
@@ -141,13 +193,18 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.content, Content::Whole(bytes) if bytes.is_empty())
+        match &self.content {
+            Content::Whole(bytes) => bytes.is_empty(),
+            Content::Pulled(_) => false,
+            Content::Proxied(body) => body.is_at_end(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Pulled(_) => SizeHint::default(),
+            Content::Proxied(body) => body.size_hint(),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! `Context`: what every endpoint can reach, and `Client`: what is known of the connection a request came on.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use event_listener::{Event, EventListener};
 
+use super::port_proxy::Kept;
 use super::presence::Presence;
 use super::refusal::Refusal;
 use super::route_table::RouteTable;
@@ -125,10 +127,14 @@ impl Drop for FollowerRoom {
 pub(crate) struct Client {
     /// Whether the listener is bound to a loopback address.
     pub(crate) on_loopback: bool,
+    /// Where it comes from.
+    pub(crate) peer: Option<IpAddr>,
     /// It came when all seats were taken: what would have to wait is refused.
     pub(crate) is_standing: bool,
     /// What the connection is doing.
     pub(crate) presence: Arc<Presence>,
+    /// The connection to a server behind a port that waits for the client's next request.
+    pub(crate) kept: Kept,
     /// Who goes on with the connection when the answer is 101.
     pub(crate) then: ThenSlot,
 }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use subtle::ConstantTimeEq;
 
-use crate::config::Access;
+use crate::config::{Access, Secret};
 
 /// The parts of a request that decide.
 #[derive(Debug, Default)]
@@ -27,6 +27,31 @@ pub(crate) struct Caller<'a> {
     pub(crate) on_loopback: bool,
     /// Everything that may be the token: headers, and `?token=` where a browser cannot set headers.
     pub(crate) tokens: Vec<&'a str>,
+}
+
+impl<'a> Caller<'a> {
+    /// Takes them from a request: its headers (the last value of each, with something in the place of what is no ASCII) and the
+    /// token in its query.
+    pub(crate) fn new(
+        (method, path): (&str, &'a str),
+        header: impl Fn(&'static str) -> Option<&'a str>,
+        query_token: Option<&'a str>,
+        on_loopback: bool,
+    ) -> Self {
+        let names = ["authorization", "x-blaxel-authorization", "x-blaxel-preview-token"];
+        let mut tokens: Vec<&str> = names.into_iter().filter_map(&header).map(bare_token).collect();
+        // A browser cannot set headers for what it opens itself; all of that is GET.
+        tokens.extend(query_token.filter(|_| method == "GET"));
+        Self {
+            path,
+            host: header("host"),
+            origin: header("origin"),
+            fetch_site: header("sec-fetch-site"),
+            is_preflight: method == "OPTIONS" && header("access-control-request-method").is_some(),
+            on_loopback,
+            tokens,
+        }
+    }
 }
 
 /// Why a request is turned away.
@@ -71,11 +96,21 @@ pub(crate) fn admit(access: &Access, caller: &Caller<'_>) -> Result<(), TurnedAw
     }
     match &access.token {
         Some(token) if !caller.is_preflight && !is_open(caller.path) => {
-            let matches = |given: &&str| bool::from(given.as_bytes().ct_eq(token.expose().as_bytes()));
-            if caller.tokens.iter().any(matches) { Ok(()) } else { Err(TurnedAway::Token) }
+            if caller.tokens.iter().any(|given| is_token(token, given)) { Ok(()) } else { Err(TurnedAway::Token) }
         }
         _ => Ok(()),
     }
+}
+
+/// Whether this is the token, found out in the same time whatever it is.
+pub(crate) fn is_token(token: &Secret, given: &str) -> bool {
+    given.as_bytes().ct_eq(token.expose().as_bytes()).into()
+}
+
+/// The token in the value of an `Authorization`.
+pub(crate) fn bare_token(value: &str) -> &str {
+    let bare = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    bare.map_or(value, |(_, token)| token.trim())
 }
 
 /// What `Access-Control-Allow-Origin` says to a request of this origin, if anything.
@@ -108,7 +143,7 @@ fn is_loopback_name(name: &str) -> bool {
 }
 
 /// Whether a page of this origin lives at the very host and port it calls.
-fn is_same_origin(origin: &str, host: Option<&str>) -> bool {
+pub(crate) fn is_same_origin(origin: &str, host: Option<&str>) -> bool {
     let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     matches!((authority, host), (Some(authority), Some(host)) if authority.eq_ignore_ascii_case(host.trim()))
 }
@@ -116,7 +151,6 @@ fn is_same_origin(origin: &str, host: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Secret;
 
     fn call(host: &'static str) -> Caller<'static> {
         Caller { path: "/process", host: Some(host), on_loopback: true, ..Caller::default() }

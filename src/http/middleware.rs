@@ -12,6 +12,7 @@ use super::refusal::Refusal;
 use super::respond::{self, Ours};
 use super::route_table::Fallback;
 use super::target::Target;
+use crate::config::Access;
 
 /// On every routed answer, as the known server has them.
 const COMMON: [(&str, &str); 4] = [
@@ -55,10 +56,7 @@ impl Middleware<Context> for Around {
             }
             response
         };
-        if method != Method::Options {
-            add_common(&mut response);
-        }
-        add_cors(&mut response, &context, origin.as_deref());
+        dress(&mut response, &context, method, origin.as_deref());
         if context.server_timing {
             let ms = began.elapsed().as_secs_f64() * 1000.0;
             let value = format!("total;dur={ms:.2};desc=\"Processing time of the Sandbox API request\"");
@@ -68,34 +66,16 @@ impl Middleware<Context> for Around {
     }
 }
 
-fn header<'a>(request: &'a Request<Context>, name: &str) -> Option<&'a str> {
+fn header<'a>(request: &'a Request<Context>, name: &'static str) -> Option<&'a str> {
     request.header(HeaderName::from(name)).map(|values| values.last().as_str())
 }
 
 fn caller<'a>(request: &'a Request<Context>, target: Option<&'a Target>) -> Caller<'a> {
-    let mut tokens: Vec<&str> = Vec::new();
-    for name in ["authorization", "x-blaxel-authorization", "x-blaxel-preview-token"] {
-        if let Some(value) = header(request, name) {
-            let bare = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-            tokens.push(bare.map_or(value, |(_, token)| token.trim()));
-        }
-    }
-    // A browser cannot set headers for what it opens itself; all of that is GET.
-    if let Some(QueryToken(token)) = request.ext()
-        && request.method() == Method::Get
-    {
-        tokens.push(token);
-    }
-    Caller {
-        path: target.map_or("/", Target::path),
-        host: header(request, "host"),
-        origin: header(request, "origin"),
-        fetch_site: header(request, "sec-fetch-site"),
-        is_preflight: request.method() == Method::Options
-            && header(request, "access-control-request-method").is_some(),
-        on_loopback: request.ext::<Client>().is_some_and(|client| client.on_loopback),
-        tokens,
-    }
+    let query_token = request.ext().map(|QueryToken(token)| token.as_str());
+    let on_loopback = request.ext::<Client>().is_some_and(|client| client.on_loopback);
+    let method = request.method();
+    let asked = (method.as_ref(), target.map_or("/", Target::path));
+    Caller::new(asked, |name| header(request, name), query_token, on_loopback)
 }
 
 /// The value of `?token=`, put beside the request by the adapter.
@@ -127,6 +107,14 @@ fn unrouted(context: &Context, method: Method, target: Option<&Target>) -> (Resp
     }
 }
 
+/// Gives an answer the headers that all answers of ours share.
+pub(crate) fn dress(response: &mut Response, context: &Context, method: Method, origin: Option<&str>) {
+    if method != Method::Options {
+        add_common(response);
+    }
+    add_cors(response, context, origin);
+}
+
 fn add_common(response: &mut Response) {
     for (name, value) in COMMON {
         // A stream has its own word about caches.
@@ -137,15 +125,24 @@ fn add_common(response: &mut Response) {
 }
 
 fn add_cors(response: &mut Response, context: &Context, origin: Option<&str>) {
-    if context.access.cors_allow_origins.is_empty() {
-        return;
+    for (name, value) in cors(&context.access, origin) {
+        response.insert_header(name, value);
     }
-    if let Some(allowed) = allowed_origin(&context.access, origin) {
-        response.insert_header("access-control-allow-origin", allowed);
-        response.insert_header("access-control-allow-methods", CORS_METHODS);
-        response.insert_header("access-control-allow-headers", CORS_HEADERS);
+}
+
+/// What an answer to a request of this origin says about pages.
+pub(crate) fn cors<'a>(access: &'a Access, origin: Option<&str>) -> Vec<(&'static str, &'a str)> {
+    let mut headers = Vec::new();
+    if access.cors_allow_origins.is_empty() {
+        return headers;
     }
-    if !context.access.cors_allow_origins.iter().any(|o| o == "*") {
-        response.insert_header("vary", "Origin");
+    if let Some(allowed) = allowed_origin(access, origin) {
+        headers.push(("access-control-allow-origin", allowed));
+        headers.push(("access-control-allow-methods", CORS_METHODS));
+        headers.push(("access-control-allow-headers", CORS_HEADERS));
     }
+    if !access.cors_allow_origins.iter().any(|o| o == "*") {
+        headers.push(("vary", "Origin"));
+    }
+    headers
 }

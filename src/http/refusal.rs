@@ -6,6 +6,7 @@
 use rustix::io::Errno;
 
 use super::guard::TurnedAway;
+use super::port_proxy::Trouble;
 use super::target::BadTarget;
 use crate::error::Error;
 use crate::wire::decode::DecodeError;
@@ -74,6 +75,8 @@ pub(crate) enum Refusal {
     Target(BadTarget),
     /// HTTP/1.1 wants exactly one `Host`.
     Host,
+    /// The server behind a port gives no answer.
+    Port(Trouble),
     /// The caller may not come in.
     TurnedAway(TurnedAway),
     /// A handler panicked.
@@ -83,6 +86,12 @@ pub(crate) enum Refusal {
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Self::Core(error)
+    }
+}
+
+impl From<Trouble> for Refusal {
+    fn from(trouble: Trouble) -> Self {
+        Self::Port(trouble)
     }
 }
 
@@ -98,6 +107,7 @@ impl Refusal {
         match self {
             Self::Core(error) => core_status(error),
             Self::File(doing, error) => file_status(doing, error),
+            Self::Port(trouble) => port_status(trouble),
             Self::InvalidBody(_)
             | Self::BodyCut(_)
             | Self::InvalidPid
@@ -129,6 +139,7 @@ impl Refusal {
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Core(error) => error.to_string(),
+            Self::Port(trouble) => trouble.to_string(),
             Self::File(Doing::Deleting, error) if error.file_errno() == Some(Errno::NOENT) => {
                 "file or directory not found".to_owned()
             }
@@ -287,6 +298,21 @@ fn file_status(doing: &Doing, error: &Error) -> u16 {
         Some(Errno::IO | Errno::NOMEM) => 500,
         Some(_) => 422,
         None => core_status(error),
+    }
+}
+
+/// The part of the table for the port proxy, which is a gateway.
+fn port_status(trouble: &Trouble) -> u16 {
+    match trouble {
+        Trouble::NoPort(_) => 400,
+        Trouble::NobodyListens(_) | Trouble::NoAnswer(..) => 502,
+        Trouble::Unreachable(_, error) => match Errno::from_io_error(error) {
+            Some(Errno::MFILE | Errno::NFILE) => 503,
+            _ => 502,
+        },
+        Trouble::TooMany(_) => 503,
+        Trouble::Stalled(_) => 504,
+        Trouble::OwnPort(_) => 508,
     }
 }
 

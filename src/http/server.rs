@@ -19,6 +19,7 @@ use hyper::service::service_fn;
 
 use super::context::{self, Client};
 use super::io::Io;
+use super::port_proxy::Kept;
 use super::presence::{Overdue, Patience, Presence};
 use super::read_ahead::ReadAhead;
 use super::refusal::raw_answer;
@@ -130,7 +131,11 @@ impl Server {
 
     /// Accepts connections until the shutdown begins.
     pub(crate) async fn accept(self, listener: Listener) {
-        let on_loopback = listener.address.ip().is_loopback();
+        let ip = listener.address.ip();
+        let on_loopback = ip.is_loopback();
+        if on_loopback || ip.is_unspecified() {
+            self.application.ports.is_own(listener.address.port());
+        }
         let accept = async {
             loop {
                 self.seats.room().await;
@@ -195,7 +200,9 @@ impl Server {
         let serve = async move {
             seat.settle().await;
             let then = ThenSlot::default();
-            let client = Client { on_loopback, is_standing: seat.is_standing, presence, then };
+            let peer = socket.get_ref().peer_addr().ok().map(|peer| peer.ip());
+            let kept = Kept::default();
+            let client = Client { on_loopback, peer, is_standing: seat.is_standing, presence, kept, then };
             this.serve(socket, seat, client, read).await;
         };
         // Detached: it ends with the connection.

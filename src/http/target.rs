@@ -58,8 +58,7 @@ impl Target {
 
     /// The first value of a query parameter, decoded (`+` is a blank).
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
-        let pairs = self.query()?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        pairs.into_iter().find(|(key, _)| decode_form(key) == name).map(|(_, value)| decode_form(value))
+        parameter(self.query()?, name)
     }
 
     /// The URL for the router: the same segments, with what it would rewrite escaped once more, and what means a plain
@@ -81,6 +80,12 @@ impl Target {
         }
         url
     }
+}
+
+/// The first value of a parameter in a query, decoded (`+` is a blank).
+pub(crate) fn parameter(query: &str, name: &str) -> Option<String> {
+    let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.find(|(key, _)| decode_form(key) == name).map(|(_, value)| decode_form(value))
 }
 
 /// A target for a log line, whether it can be served or not: the values of secret parameters are not in it, wherever in the
@@ -110,7 +115,8 @@ pub(crate) fn decode(segment: &str) -> String {
     percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
-fn decode_form(text: &str) -> String {
+/// Decodes a name or a value of a query (`+` is a blank).
+pub(crate) fn decode_form(text: &str) -> String {
     decode(&text.replace('+', " "))
 }
 

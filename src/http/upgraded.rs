@@ -74,7 +74,6 @@ pub(crate) struct Then(Box<dyn FnOnce(Upgraded) -> Going + Send>);
 
 impl Then {
     /// Goes on with `what`; the connection is closed when that is over.
-    #[expect(dead_code, reason = "the terminal and the port proxy come next")]
     pub(crate) fn new<F>(what: impl FnOnce(Upgraded) -> F + Send + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,

@@ -10,18 +10,23 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_lite::{AsyncReadExt, FutureExt};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+};
 use tide::http::{Body, Method, Response, Url};
 
 use super::body::{Content, PulledSlot, RequestBody, ResponseBody};
 use super::context::{Change, Client, Context};
-use super::middleware::QueryToken;
+use super::guard::{Caller, admit};
+use super::middleware::{self, QueryToken};
+use super::port_proxy::{Asked, PortProxy};
 use super::refusal::Refusal;
 use super::request::BodyPatience;
 use super::request_log::RequestLine;
 use super::respond;
 use super::target::{self, Target};
 use super::upgraded::ThenSlot;
+use crate::config::Access;
 use crate::underway::{Piece, Underway};
 
 /// A request body of a method whose endpoints read none is read to here and dropped.
@@ -32,6 +37,8 @@ const UNWANTED_BODY_BYTES_MAX: u64 = 64 * 1024;
 pub(crate) struct Application {
     /// tide's router, endpoints and middleware.
     pub(crate) server: tide::Server<Context>,
+    /// What is answered by the servers behind ports.
+    pub(crate) ports: Arc<PortProxy>,
     /// A line for each request.
     pub(crate) logs_requests: bool,
     /// Requests that may change something and have not done so yet.
@@ -49,25 +56,76 @@ impl Application {
         let method = request.method().as_str().to_owned();
         let is_head = method == "HEAD";
         let target = request.uri().path_and_query().map_or("/", |p| p.as_str()).to_owned();
-        let change = (!request.method().is_safe()).then(|| self.changes.begin());
-        let (presence, then) = (client.presence.clone(), client.then.clone());
-        let unwound = AssertUnwindSafe(self.respond(request, client, change)).catch_unwind().await;
-        let response = unwound.unwrap_or_else(|_| refused(&Refusal::Panic));
-        if let Some(next) = response.ext().get::<ThenSlot>().and_then(ThenSlot::take) {
-            then.put(next);
-        }
-        let (mut response, content) = to_hyper(response).await;
+        let presence = client.presence.clone();
+        let answered = async {
+            match Asked::find(&target) {
+                Some(asked) => self.pass(request, &client, asked).await,
+                None => self.route(request, client).await,
+            }
+        };
+        let unwound = AssertUnwindSafe(answered).catch_unwind().await;
+        let (mut response, content) = match unwound {
+            Ok(answer) => answer,
+            Err(_) => to_hyper(refused(&Refusal::Panic)).await,
+        };
         let line = self.logs_requests.then(|| {
             let target = target::redacted(&target);
-            let is_streamed = matches!(content, Content::Pulled(_));
+            let is_streamed = match &content {
+                Content::Whole(_) => false,
+                Content::Pulled(_) => true,
+                Content::Proxied(body) => !is_head && !body.is_at_end(),
+            };
             RequestLine::new(&method, target, response.status().as_u16(), began, is_streamed)
         });
-        let content = if is_head { Content::Whole(Bytes::new()) } else { content };
+        let content = if is_head { Content::nothing() } else { content };
         let body = ResponseBody::new(content, presence, line);
         if response.status() == 204 {
             response.headers_mut().remove(CONTENT_TYPE);
         }
         response.map(|()| body)
+    }
+
+    /// Answers a request for the server behind a port, if it may come in.
+    async fn pass(
+        &self,
+        request: hyper::Request<Incoming>,
+        client: &Client,
+        asked: Asked<'_>,
+    ) -> (hyper::Response<()>, Content) {
+        let context = self.server.state();
+        let origin = request.headers().get(ORIGIN).map(|value| readable(value).to_owned());
+        let method = request.method().clone();
+        let refusal = match admit_to_port(&request, client, &context.access) {
+            Err(refusal) => Some(refusal),
+            // Any port: a preflight is asked before it is known whether anybody listens, and has no token.
+            Ok(true) => None,
+            Ok(false) => match self.ports.pass(request, client, asked).await {
+                Ok((mut response, content)) => {
+                    add_missing_cors(&mut response, &context.access, origin.as_deref());
+                    return (response, content);
+                }
+                Err(refusal) => Some(refusal),
+            },
+        };
+        let mut response = refusal.map_or_else(|| respond::empty(204), |refusal| respond::refusal(&refusal));
+        let method = method.as_str().parse().unwrap_or(Method::Trace);
+        middleware::dress(&mut response, context, method, origin.as_deref());
+        to_hyper(response.into()).await
+    }
+
+    /// Answers any other request.
+    async fn route(
+        &self,
+        request: hyper::Request<Incoming>,
+        client: Client,
+    ) -> (hyper::Response<()>, Content) {
+        let change = (!request.method().is_safe()).then(|| self.changes.begin());
+        let then = client.then.clone();
+        let response = self.respond(request, client, change).await;
+        if let Some(next) = response.ext().get::<ThenSlot>().and_then(ThenSlot::take) {
+            then.put(next);
+        }
+        to_hyper(response).await
     }
 
     async fn respond(
@@ -95,6 +153,49 @@ fn refused(refusal: &Refusal) -> Response {
     response.into()
 }
 
+/// Whether a request for a port may come in, and is a preflight that is answered here.
+fn admit_to_port(
+    request: &hyper::Request<Incoming>,
+    client: &Client,
+    access: &Access,
+) -> Result<bool, Refusal> {
+    check_host(request.headers(), request.version())?;
+    let target = request.uri().path_and_query();
+    let query_token = target.and_then(|target| target::parameter(target.query()?, "token"));
+    let header = |name| request.headers().get_all(name).iter().next_back().map(readable);
+    let asked = (request.method().as_str(), request.uri().path());
+    let caller = Caller::new(asked, header, query_token.as_deref(), client.on_loopback);
+    admit(access, &caller).map_err(Refusal::TurnedAway)?;
+    Ok(caller.is_preflight)
+}
+
+/// HTTP/1.1 wants exactly one `Host`.
+fn check_host(headers: &HeaderMap, version: hyper::Version) -> Result<(), Refusal> {
+    match headers.get_all(HOST).iter().count() {
+        1 => Ok(()),
+        0 if version != hyper::Version::HTTP_11 => Ok(()),
+        _ => Err(Refusal::Host),
+    }
+}
+
+/// A header's value for comparing: one that is no ASCII equals nothing of ours, and is there all the same.
+fn readable(value: &HeaderValue) -> &str {
+    value.to_str().unwrap_or("?")
+}
+
+/// What a server behind a port says about pages of other origins is its own matter; where it says nothing, this server's word
+/// holds.
+fn add_missing_cors(response: &mut hyper::Response<()>, access: &Access, origin: Option<&str>) {
+    if response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+        return;
+    }
+    for (name, value) in middleware::cors(access, origin) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().append(name, value);
+        }
+    }
+}
+
 /// Makes tide's request of hyper's. The body is handed on unread for the methods whose endpoints read one.
 async fn to_tide(
     request: hyper::Request<Incoming>,
@@ -102,10 +203,7 @@ async fn to_tide(
     context: &Context,
 ) -> Result<tide::http::Request, Refusal> {
     let (parts, incoming) = request.into_parts();
-    let hosts = parts.headers.get_all(HOST).iter().count();
-    if hosts > 1 || (hosts == 0 && parts.version == hyper::Version::HTTP_11) {
-        return Err(Refusal::Host);
-    }
+    check_host(&parts.headers, parts.version)?;
     let text = match parts.uri.path_and_query() {
         Some(target) if target.as_str() != "*" => target.as_str(),
         _ => "/",

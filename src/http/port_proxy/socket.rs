@@ -1,0 +1,135 @@
+//! `Socket`: a connection to a server on this host, as hyper reads and writes it.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_io::{Async, Timer};
+use futures_lite::FutureExt;
+use hyper::rt::ReadBufCursor;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
+
+use super::trouble::Trouble;
+
+/// How long a server may take to accept a connection: on one host that is a matter of its backlog alone.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes taken from the socket by one call.
+const READ_BYTES: usize = 16 * 1024;
+
+/// See the module. Dropping it closes the connection.
+#[derive(Debug)]
+pub(super) struct Socket(pub(super) Async<TcpStream>);
+
+impl Socket {
+    /// Connects to a port of this host, whichever of its loopback addresses a server listens on.
+    pub(super) async fn connect(port: u16) -> Result<Self, Trouble> {
+        let mut nobody = Trouble::NobodyListens(port);
+        for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+            let time_up = async {
+                Timer::after(CONNECT_MAX).await;
+                Err(io::ErrorKind::TimedOut.into())
+            };
+            match connect(SocketAddr::new(address, port)).or(time_up).await {
+                Ok(socket) => return Ok(Self(socket)),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(Trouble::Stalled(port)),
+                // A host without IPv6 has nobody there either.
+                Err(error) if is_nobody(&error) => {}
+                Err(error) => nobody = Trouble::Unreachable(port, error),
+            }
+        }
+        Err(nobody)
+    }
+}
+
+fn is_nobody(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::CONNREFUSED | Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT | Errno::NETUNREACH)
+    )
+}
+
+/// Connects without a turn of the reactor where the kernel can: on one host it does so at once.
+async fn connect(address: SocketAddr) -> io::Result<Async<TcpStream>> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    let connected = rustix::net::connect(&socket, &address);
+    let socket = Async::new_nonblocking(TcpStream::from(socket))?;
+    match connected {
+        Ok(()) => {}
+        Err(Errno::INPROGRESS) => {
+            socket.writable().await?;
+            socket.get_ref().take_error()?.map_or(Ok(()), Err)?;
+        }
+        Err(errno) => return Err(errno.into()),
+    }
+    // A client of an ephemeral port that nobody listens on may get that very port, and be connected to itself.
+    if socket.get_ref().local_addr()?.port() == address.port() {
+        return Err(Errno::CONNREFUSED.into());
+    }
+    // Small pieces are not held back for the answer to earlier ones.
+    socket.get_ref().set_nodelay(true)?;
+    Ok(socket)
+}
+
+impl hyper::rt::Read for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut space = [MaybeUninit::<u8>::uninit(); READ_BYTES];
+        let len = buf.remaining().min(READ_BYTES);
+        loop {
+            match rustix::net::recv(&self.0, &mut space[..len], RecvFlags::empty()) {
+                Ok(((bytes, _), _)) => {
+                    buf.put_slice(bytes);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => ready!(self.0.poll_readable(cx))?,
+                Err(errno) => return Poll::Ready(Err(errno.into())),
+            }
+        }
+    }
+}
+
+impl hyper::rt::Write for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            match rustix::io::writev(&self.0, slices) {
+                Ok(n) => return Poll::Ready(Ok(n)),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => ready!(self.0.poll_writable(cx))?,
+                Err(errno) => return Poll::Ready(Err(errno.into())),
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A socket that is gone already is shut.
+        self.0.get_ref().shutdown(Shutdown::Write).ok();
+        Poll::Ready(Ok(()))
+    }
+}
