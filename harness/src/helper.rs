@@ -11,7 +11,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use crate::{bench::relay, callbacks, faults};
+use crate::{bench::relay, callbacks, faults, upstream};
 
 /// The first argument that makes a binary of the harness the helper.
 pub const WORD: &str = "boxd-harness-helper";
@@ -28,12 +28,16 @@ pub fn run_if_asked() -> Option<ExitCode> {
         ["listen", address] => listen(address),
         ["listen-udp", address] => listen_udp(address),
         ["callbacks", address, ref manner @ ..] => callbacks::serve(address, manner),
+        ["upstream", address] => TcpListener::bind(address).and_then(|listener| {
+            say("listening")?;
+            upstream::serve(&listener)
+        }),
         [relay::WORD, address, command] => relay::run(address, command),
         [faults::CHATTER, ref words @ ..] => faults::chatter(words),
         [faults::CLIENT, ref words @ ..] => faults::client(words),
         ["session", program, ref arguments @ ..] => session(program, arguments),
         _ => Err(io::Error::other(
-            "usage: listen ADDR | listen-udp ADDR | callbacks ADDR take|fail N|hang|loop|garbage | session PROGRAM… | relay ADDR COMMAND | chatter … | client …",
+            "usage: listen ADDR | listen-udp ADDR | callbacks ADDR take|fail N|hang|loop|garbage | upstream ADDR | session PROGRAM… | relay ADDR COMMAND | chatter … | client …",
         )),
     };
     Some(match done {

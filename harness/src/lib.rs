@@ -30,4 +30,5 @@ pub mod target;
 mod text;
 pub mod tour;
 pub mod transcript;
+mod upstream;
 mod variables;

@@ -114,6 +114,8 @@ pub(crate) enum Broken {
 /// connection counts as free.
 pub(crate) struct ResponseBody {
     content: Content,
+    /// What ends a proxied answer when the client has what came before.
+    cut: Option<Cut>,
     presence: Arc<Presence>,
     line: Option<RequestLine>,
 }
@@ -121,29 +123,17 @@ pub(crate) struct ResponseBody {
 impl ResponseBody {
     /// A body and what to do at its end.
     pub(crate) fn new(content: Content, presence: Arc<Presence>, line: Option<RequestLine>) -> Self {
-        Self { content, presence, line }
+        Self { content, cut: None, presence, line }
     }
 
-    /// A piece of a proxied answer, noted down.
-    fn pass_on(
-        &mut self,
-        piece: Option<Result<Frame<Bytes>, Cut>>,
-        is_at_end: bool,
-    ) -> Option<Result<Frame<Bytes>, Broken>> {
-        let bytes = match &piece {
-            Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
-            Some(Err(_)) | None => 0,
-        };
+    /// Notes a piece of a proxied answer down.
+    fn passed_on(&mut self, frame: Option<&Frame<Bytes>>, is_at_end: bool) {
+        let bytes = frame.and_then(Frame::data_ref).map_or(0, Bytes::len);
         self.count(bytes);
         self.presence.outgoing.queued(bytes);
-        if let Some(line) = &mut self.line {
-            match &piece {
-                Some(Err(cut)) => line.broke_off(cut.to_string()),
-                _ if is_at_end => line.complete(),
-                _ => {}
-            }
+        if let Some(line) = self.line.as_mut().filter(|_| is_at_end) {
+            line.complete();
         }
-        piece.map(|piece| piece.map_err(Broken::from))
     }
 
     fn count(&mut self, bytes: usize) {
@@ -165,9 +155,27 @@ impl Body for ResponseBody {
         let frame = match &mut this.content {
             Content::Proxied(body) => {
                 ready!(this.presence.outgoing.poll_room(cx));
-                let piece = ready!(body.poll_piece(cx));
-                let is_at_end = piece.is_none() || body.is_at_end();
-                return Poll::Ready(this.pass_on(piece, is_at_end));
+                if this.cut.is_none() {
+                    match ready!(body.poll_piece(cx)) {
+                        Some(Err(cut)) => {
+                            if let Some(line) = &mut this.line {
+                                line.broke_off(cut.to_string());
+                            }
+                            this.cut = Some(cut);
+                        }
+                        Some(Ok(frame)) => {
+                            let is_at_end = body.is_at_end();
+                            this.passed_on(Some(&frame), is_at_end);
+                            return Poll::Ready(Some(Ok(frame)));
+                        }
+                        None => {
+                            this.passed_on(None, true);
+                            return Poll::Ready(None);
+                        }
+                    }
+                }
+                ready!(this.presence.outgoing.poll_empty(cx));
+                return Poll::Ready(this.cut.take().map(|cut| Err(cut.into())));
             }
             Content::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
             Content::Whole(bytes) => std::mem::take(bytes),

@@ -29,6 +29,16 @@ impl Outgoing {
         Poll::Pending
     }
 
+    /// Pending as long as hyper holds anything of the body; woken by `flushed`. A body that breaks off is heard up to there: an
+    /// error makes hyper close the connection over what it still holds.
+    pub(crate) fn poll_empty(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.queued.load(Ordering::Relaxed) == 0 {
+            return Poll::Ready(());
+        }
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
     /// A piece was handed to hyper.
     pub(crate) fn queued(&self, bytes: usize) {
         self.queued.fetch_add(bytes, Ordering::Relaxed);

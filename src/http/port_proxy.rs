@@ -142,6 +142,10 @@ impl PortProxy {
         let mut response = Response::new(());
         *response.status_mut() = parts.status;
         *response.headers_mut() = parts.headers;
+        // The words behind the status, where they are not the usual ones.
+        if let Some(reason) = parts.extensions.remove::<hyper::ext::ReasonPhrase>() {
+            response.extensions_mut().insert(reason);
+        }
         let mut body = ProxiedBody::new(incoming, link, client.kept.clone(), &self.shutdown);
         poll_fn(|cx| {
             body.keep_at_end(body.is_at_end(), cx);

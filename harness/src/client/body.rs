@@ -41,6 +41,10 @@ const SIZE_LINE_BYTES_MAX: usize = 4096;
 impl BodyDecoder {
     /// The framing that a head announces for the answer to a request of this method.
     pub(crate) fn new(method: &str, head: &Head) -> Result<Self, ClientError> {
+        if head.status == 101 {
+            // No HTTP any more: whatever comes is shown.
+            return Ok(Self::UntilClose);
+        }
         if method == "HEAD" || matches!(head.status, 100..=199 | 204 | 304) {
             return Ok(Self::Done);
         }
