@@ -8,6 +8,7 @@ use std::{
     net::{Shutdown, TcpListener, TcpStream},
     sync::{Condvar, Mutex, PoisonError},
     thread,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// What a large answer is made of.
@@ -89,6 +90,10 @@ fn badly(to: &mut TcpStream, path: &str, request: &Request) -> io::Result<bool> 
         "/dies-before" => {}
         "/dies-in-head" => to.write_all(b"HTTP/1.1 200 O")?,
         "/dies-in-body" => to.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc")?,
+        "/hangs-in-body" => {
+            to.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc")?;
+            to.read_to_end(&mut Vec::new())?;
+        }
         "/dies-in-chunks" => {
             to.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")?;
         }
@@ -117,7 +122,8 @@ fn plain(to: &mut TcpStream, status: &str, lines: &str, body: &[u8]) -> io::Resu
 /// A stream whose second event waits for `/go`.
 fn events(to: &mut TcpStream) -> io::Result<()> {
     to.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")?;
-    chunk(to, "event: stdout\nid: 1\ndata: {\"type\":\"stdout\",\"data\":\"one\\n\",\"ts\":1}\n\n")?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
+    chunk(to, &format!("retry: 1000\nevent: stdout\nid: 1\ndata: {{\"type\":\"stdout\",\"data\":\"one\\n\",\"ts\":{now}}}\n\n"))?;
     let gone = GO.0.lock().unwrap_or_else(PoisonError::into_inner);
     drop(GO.1.wait_while(gone, |gone| !*gone));
     chunk(to, "event: result\nid: 2\ndata: {\"type\":\"result\"}\n\n")?;
@@ -128,14 +134,19 @@ fn chunk(to: &mut TcpStream, text: &str) -> io::Result<()> {
     to.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes())
 }
 
-/// Says each thing back until the client has said all, and then goodbye.
+/// Says each thing back until the client says `end` or has no more to say, and then goodbye.
 fn upgrade(to: &mut TcpStream) -> io::Result<()> {
     to.write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhello;")?;
     let mut space = [0; 4096];
     loop {
         match to.read(&mut space)? {
             0 => break,
-            read => to.write_all(&space[..read])?,
+            read => {
+                to.write_all(&space[..read])?;
+                if space[..read].ends_with(b"end") {
+                    break;
+                }
+            }
         }
     }
     to.write_all(b";bye")?;

@@ -290,8 +290,9 @@ impl Run<'_> {
         }
         if let Some(log) = &answer.stream {
             outcome.sentences.extend(log.broken().iter().cloned());
-        } else if answer.head.is_some() && answer.ending == crate::client::Ending::Cut {
-            outcome.sentences.push("the answer's body was cut".to_owned());
+        } else if answer.head.is_some() && (answer.ending == crate::client::Ending::Cut) != step.cut {
+            let what = if step.cut { "the answer's body was not cut" } else { "the answer's body was cut" };
+            outcome.sentences.push(what.to_owned());
         }
         self.expect(answer.view(), step, outcome)
     }
