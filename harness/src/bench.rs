@@ -20,6 +20,7 @@ mod keeper;
 mod listing;
 mod memory;
 mod ports;
+mod proxy;
 pub(crate) mod relay;
 mod report;
 mod row;
@@ -47,7 +48,7 @@ use self::{
 /// A figure or a small group: its name, whether it has to start the daemon itself, and how it is measured.
 type Figure = (&'static str, bool, fn(&Bench) -> io::Result<Measured>);
 
-const FIGURES: [Figure; 18] = [
+const FIGURES: [Figure; 19] = [
     ("exec", false, exec::measure),
     ("exec-user", true, exec::measure_as_user),
     ("clients", false, clients::measure),
@@ -66,6 +67,7 @@ const FIGURES: [Figure; 18] = [
     ("search", false, search::measure),
     ("watch", false, watch::measure),
     ("ports", false, ports::measure),
+    ("proxy", false, proxy::measure),
 ];
 
 /// What is measured.

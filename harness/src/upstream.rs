@@ -6,7 +6,10 @@
 use std::{
     io::{self, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
-    sync::{Condvar, Mutex, PoisonError},
+    sync::{
+        Condvar, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -19,6 +22,9 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// `/go` was asked for: `/events` goes on.
 static GO: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+/// Requests that are never answered, or not to their end, and whose clients are still there.
+static HANGING: AtomicUsize = AtomicUsize::new(0);
 
 /// Answers requests until the process is killed, a thread for each connection.
 pub(crate) fn serve(listener: &TcpListener) -> io::Result<()> {
@@ -45,12 +51,18 @@ fn converse(connection: &mut TcpStream) -> io::Result<()> {
 /// Answers a request; false when the connection is over.
 fn answer(to: &mut TcpStream, request: &Request) -> io::Result<bool> {
     match request.path() {
-        "/small" => to.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok")?,
+        "/small" => {
+            to.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok")?
+        }
         "/events" => events(to)?,
         "/go" => {
             *GO.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
             GO.1.notify_all();
             plain(to, "200 OK", "", b"gone on\n")?;
+        }
+        "/hanging" => {
+            let body = format!(r#"{{"hanging":{}}}"#, HANGING.load(Ordering::SeqCst));
+            plain(to, "200 OK", "", body.as_bytes())?;
         }
         "/head" => to.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nETag: \"abc\"\r\n\r\n")?,
         "/no-content" => to.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?,
@@ -66,7 +78,9 @@ fn answer(to: &mut TcpStream, request: &Request) -> io::Result<bool> {
             plain(to, "200 OK", lines, b"bare\n")?;
         }
         "/chunked" => {
-            to.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+            to.write_all(
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n",
+            )?;
             to.write_all(b"3\r\none\r\n4\r\n two\r\n0\r\n\r\n")?;
         }
         "/large" => {
@@ -83,16 +97,14 @@ fn answer(to: &mut TcpStream, request: &Request) -> io::Result<bool> {
 /// The answers that end the connection, and the echo.
 fn badly(to: &mut TcpStream, path: &str, request: &Request) -> io::Result<bool> {
     match path {
-        "/stalls" => {
-            to.read_to_end(&mut Vec::new())?;
-        }
+        "/stalls" => hang(to),
         "/until-close" => to.write_all(b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nto the end")?,
         "/dies-before" => {}
         "/dies-in-head" => to.write_all(b"HTTP/1.1 200 O")?,
         "/dies-in-body" => to.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc")?,
         "/hangs-in-body" => {
             to.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc")?;
-            to.read_to_end(&mut Vec::new())?;
+            hang(to);
         }
         "/dies-in-chunks" => {
             to.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")?;
@@ -113,17 +125,33 @@ fn badly(to: &mut TcpStream, path: &str, request: &Request) -> io::Result<bool> 
     Ok(false)
 }
 
+/// Waits until the client has left.
+fn hang(from: &mut TcpStream) {
+    HANGING.fetch_add(1, Ordering::SeqCst);
+    // However it leaves.
+    let _left: bool = from.read_to_end(&mut Vec::new()).is_ok();
+    HANGING.fetch_sub(1, Ordering::SeqCst);
+}
+
 fn plain(to: &mut TcpStream, status: &str, lines: &str, body: &[u8]) -> io::Result<()> {
     let length = body.len();
-    let head = format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\n{lines}Content-Length: {length}\r\n\r\n");
+    let head =
+        format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\n{lines}Content-Length: {length}\r\n\r\n");
     to.write_all(&[head.as_bytes(), body].concat())
 }
 
 /// A stream whose second event waits for `/go`.
 fn events(to: &mut TcpStream) -> io::Result<()> {
-    to.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+    to.write_all(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+    )?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
-    chunk(to, &format!("retry: 1000\nevent: stdout\nid: 1\ndata: {{\"type\":\"stdout\",\"data\":\"one\\n\",\"ts\":{now}}}\n\n"))?;
+    chunk(
+        to,
+        &format!(
+            "retry: 1000\nevent: stdout\nid: 1\ndata: {{\"type\":\"stdout\",\"data\":\"one\\n\",\"ts\":{now}}}\n\n"
+        ),
+    )?;
     let gone = GO.0.lock().unwrap_or_else(PoisonError::into_inner);
     drop(GO.1.wait_while(gone, |gone| !*gone));
     chunk(to, "event: result\nid: 2\ndata: {\"type\":\"result\"}\n\n")?;

@@ -96,7 +96,11 @@ pub(crate) fn admit(access: &Access, caller: &Caller<'_>) -> Result<(), TurnedAw
     }
     match &access.token {
         Some(token) if !caller.is_preflight && !is_open(caller.path) => {
-            if caller.tokens.iter().any(|given| is_token(token, given)) { Ok(()) } else { Err(TurnedAway::Token) }
+            if caller.tokens.iter().any(|given| is_token(token, given)) {
+                Ok(())
+            } else {
+                Err(TurnedAway::Token)
+            }
         }
         _ => Ok(()),
     }

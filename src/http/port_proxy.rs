@@ -78,7 +78,9 @@ impl PortProxy {
         }
         let (mut parts, incoming) = request.into_parts();
         if headers::has_strange_coding(&parts.headers) {
-            return Err(Refusal::BadRequest("a transfer coding other than chunked is not passed on".to_owned()));
+            return Err(Refusal::BadRequest(
+                "a transfer coding other than chunked is not passed on".to_owned(),
+            ));
         }
         let length = incoming.size_hint().exact();
         // A body in front of another protocol is one that two readers may see the end of at two places.
@@ -93,7 +95,8 @@ impl PortProxy {
         parts.extensions.clear();
         client.presence.watch();
         let can_repeat = parts.method.is_safe() && length == Some(0) && !is_upgrade;
-        let bare = Bare { method: parts.method.clone(), uri: parts.uri.clone(), headers: parts.headers.clone() };
+        let bare =
+            Bare { method: parts.method.clone(), uri: parts.uri.clone(), headers: parts.headers.clone() };
         if can_repeat
             && let Some(mut link) = client.kept.take(port).await
             && let Ok(answer) = self.unless_shut(link.ask(bare.request(Sent::nothing()))).await?

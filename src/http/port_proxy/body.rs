@@ -88,9 +88,7 @@ impl ProxiedBody {
 
     /// Lets the link wait for the next request when the body is at its end.
     pub(super) fn keep_at_end(&mut self, is_at_end: bool, cx: &mut Context<'_>) {
-        if is_at_end
-            && let Some(link) = self.link.take()
-        {
+        if is_at_end && let Some(link) = self.link.take() {
             self.kept.put(link, cx);
         }
     }

@@ -44,7 +44,10 @@ pub(super) struct Forwarding<'a> {
 
 /// The protocol that a client wants to change to.
 pub(super) fn wanted_upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
-    named_by_connection(headers).any(|name| name == "upgrade").then(|| headers.get(UPGRADE).cloned()).flatten()
+    named_by_connection(headers)
+        .any(|name| name == "upgrade")
+        .then(|| headers.get(UPGRADE).cloned())
+        .flatten()
 }
 
 /// Whether the body is framed in a way that only its sender knows how to undo.
@@ -123,8 +126,9 @@ fn strip_credentials(headers: &mut HeaderMap, token: Option<&Secret>) {
 }
 
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> =
-        named_by_connection(headers).filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect();
+    let named: Vec<HeaderName> = named_by_connection(headers)
+        .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
+        .collect();
     // What says how long the body is belongs to the message, whatever `Connection` says.
     for name in named.into_iter().filter(|name| name != CONTENT_LENGTH && name != HOST) {
         headers.remove(name);

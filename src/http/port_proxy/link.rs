@@ -45,7 +45,11 @@ impl Links {
     pub(super) fn take(self: &Arc<Self>) -> Result<Place, Trouble> {
         // Counted first, and given back by the drop: two that come at once cannot both have the last place.
         let place = Place(self.clone());
-        if self.open.fetch_add(1, Ordering::Relaxed) < self.max { Ok(place) } else { Err(Trouble::TooMany(self.max)) }
+        if self.open.fetch_add(1, Ordering::Relaxed) < self.max {
+            Ok(place)
+        } else {
+            Err(Trouble::TooMany(self.max))
+        }
     }
 
     /// Whether a link that does nothing may keep its place: half of the places are for those that do.

@@ -69,7 +69,10 @@ fn the_framing_is_what_was_read() {
     );
     assert!(!has_strange_coding(&headers(&[("transfer-encoding", "Chunked")])));
     assert!(has_strange_coding(&headers(&[("transfer-encoding", "gzip, chunked")])));
-    assert!(has_strange_coding(&headers(&[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")])));
+    assert!(has_strange_coding(&headers(&[
+        ("transfer-encoding", "chunked"),
+        ("transfer-encoding", "chunked")
+    ])));
 }
 
 #[test]
@@ -77,8 +80,17 @@ fn credentials_of_ours_stay_here_and_those_of_the_server_go_on() {
     let bearer = ("authorization", "Bearer t0ken");
     check(Some("t0ken"), Some(0), &[bearer], &[]);
     check(Some("t0ken"), Some(0), &[("authorization", "t0ken")], &[]);
-    let sdk = [("x-blaxel-authorization", "Bearer t0ken"), ("x-blaxel-workspace", "w"), ("x-blaxel-preview-token", "p")];
-    check(Some("t0ken"), Some(0), &[sdk[0], sdk[1], sdk[2], ("authorization", "Basic x")], &["authorization: Basic x"]);
+    let sdk = [
+        ("x-blaxel-authorization", "Bearer t0ken"),
+        ("x-blaxel-workspace", "w"),
+        ("x-blaxel-preview-token", "p"),
+    ];
+    check(
+        Some("t0ken"),
+        Some(0),
+        &[sdk[0], sdk[1], sdk[2], ("authorization", "Basic x")],
+        &["authorization: Basic x"],
+    );
     check(None, Some(0), &[bearer], &["authorization: Bearer t0ken"]);
     check(None, Some(0), &[bearer, sdk[0]], &[]);
     check(None, Some(0), &[("cookie", "a=b")], &["cookie: a=b"]);
@@ -88,8 +100,7 @@ fn credentials_of_ours_stay_here_and_those_of_the_server_go_on() {
 fn the_server_is_told_who_asked_for_what() {
     let forwarded = |given: &[(&'static str, &'static str)], peer: &str| {
         let mut headers = headers(given);
-        let how =
-            Forwarding { port: 3000, peer: Some(peer.parse().unwrap()), token: None, length: Some(0) };
+        let how = Forwarding { port: 3000, peer: Some(peer.parse().unwrap()), token: None, length: Some(0) };
         forward(&mut headers, None, &how);
         sorted(&headers)
     };
