@@ -9,6 +9,7 @@ use futures_lite::FutureExt;
 
 use crate::capabilities::{Keeper, Report};
 use crate::config::{Config, Processes};
+use crate::credential_proxy;
 use crate::custody::Handover;
 use crate::http::{self, Listener, Server, Shutdown};
 use crate::keeper::{self, Comeback};
@@ -76,6 +77,8 @@ fn inherited() -> Result<Option<Packets>, String> {
 /// Serves until SIGTERM or SIGINT; a second one cuts short what the first one began, which is as clean an end as the drain
 /// timeout's.
 fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, String> {
+    // First of all: variables can be set only while there is one thread.
+    let credentials = credential_proxy::set_up();
     let orders = Orders::default();
     let signals = Signals::take_over(kept.is_some().then(|| orders.clone()))
         .map_err(|error| format!("signals cannot be handled: {error}"))?;
@@ -110,6 +113,13 @@ fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, Stri
         let (server, runtime, tail) = (server.clone(), runtime.clone(), Arc::default());
         let worker = Worker { sandbox, server, runtime, orders, upgrader, tail };
         worker.follow_keeper(packets).map_err(|error| format!("threads cannot be started: {error}"))?;
+    }
+    match credentials {
+        credential_proxy::Outcome::Unwanted => {}
+        credential_proxy::Outcome::Ready(proxy) => server.lend_credentials(proxy),
+        credential_proxy::Outcome::Resolved(why) => {
+            tracing::warn!("outgoing requests of commands carry the proxy's token as it is now: {why}");
+        }
     }
     accept_all(listeners, &server, &runtime, config)?;
     custody.serving();

@@ -15,6 +15,7 @@ mod file_target;
 mod file_text;
 mod file_view;
 mod form;
+mod forward_proxy;
 mod guard;
 mod intake;
 mod io;

@@ -4,6 +4,7 @@ mod capabilities;
 pub mod cli;
 mod clock;
 pub mod config;
+mod credential_proxy;
 mod custody;
 pub mod daemon;
 mod degradation;

@@ -8,6 +8,7 @@ pub(crate) mod birth;
 pub(crate) mod census;
 pub(crate) mod credentials;
 pub(crate) mod descriptors;
+pub(crate) mod environment;
 pub(crate) mod exec;
 #[cfg(target_env = "gnu")]
 mod fast_spawn;

@@ -9,9 +9,9 @@
 //! beyond what hyper has in hand, and when that connection is dropped, so is the server's.
 
 mod body;
-mod headers;
+pub(super) mod headers;
 mod link;
-mod relay;
+pub(super) mod relay;
 mod sent;
 mod socket;
 mod target;
@@ -33,11 +33,13 @@ use super::upgraded::{Then, Upgraded};
 use crate::config::Secret;
 use body::ProxiedBody;
 use headers::Forwarding;
-use link::{Link, Links};
-use sent::{Gate, Sent};
+use sent::Gate;
 
 pub(crate) use body::{Cut, ProxiedBody as Proxied};
 pub(crate) use link::Kept;
+pub(super) use link::{Link, Links};
+pub(super) use sent::Sent;
+pub(super) use socket::Socket;
 pub(crate) use target::Asked;
 pub(crate) use trouble::Trouble;
 
@@ -110,7 +112,8 @@ impl PortProxy {
         if let Some(gate) = &gate {
             ask_first(&mut request, gate.clone());
         }
-        let answer = self.unless_shut(link.ask(request)).await??;
+        let answer = self.unless_shut(link.ask(request)).await?;
+        let answer = answer.map_err(|why| Trouble::NoAnswer(port, why))?;
         if let Some(gate) = gate {
             gate.answered();
         }

@@ -13,6 +13,7 @@ pub(crate) mod file_search;
 pub(crate) mod file_write;
 pub(crate) mod multipart;
 pub(crate) mod network;
+pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod process_end;
 pub(crate) mod process_logs;

@@ -18,6 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 
 use super::context::{self, Client};
+use super::forward_proxy::ForwardProxy;
 use super::io::Io;
 use super::port_proxy::Kept;
 use super::presence::{Overdue, Patience, Presence};
@@ -27,6 +28,7 @@ use super::seats::{Seat, Seats};
 use super::upgraded::{ThenSlot, Upgraded};
 use super::wire::Application;
 use crate::config::RequestLimits;
+use crate::credential_proxy::CredentialProxy;
 use crate::custody::Custody;
 use crate::runtime::Runtime;
 
@@ -114,6 +116,12 @@ impl Server {
         self.retirement.begin();
         // What takes longer finds the gate closed.
         let _settled: bool = self.application.changes.settled_within(CHANGES_PATIENCE).await;
+    }
+
+    /// Looks after the proxy for outgoing requests of commands, as long as this worker accepts connections.
+    pub(crate) fn lend_credentials(&self, proxy: CredentialProxy) {
+        let (shutdown, retirement) = (self.shutdown.clone(), self.retirement.clone());
+        ForwardProxy::begin(proxy, self.runtime.clone(), shutdown, retirement);
     }
 
     /// There will be no next worker: accepts again.

@@ -44,7 +44,7 @@ pub(crate) struct ProxiedBody {
 
 impl ProxiedBody {
     /// A body that comes over a link, which waits in `kept` afterwards.
-    pub(super) fn new(incoming: Incoming, link: Link, kept: Kept, shutdown: &Arc<Shutdown>) -> Self {
+    pub(in crate::http) fn new(incoming: Incoming, link: Link, kept: Kept, shutdown: &Arc<Shutdown>) -> Self {
         Self { incoming, link: Some(link), kept, shutdown: shutdown.listen(), grace: None }
     }
 
@@ -87,7 +87,7 @@ impl ProxiedBody {
     }
 
     /// Lets the link wait for the next request when the body is at its end.
-    pub(super) fn keep_at_end(&mut self, is_at_end: bool, cx: &mut Context<'_>) {
+    pub(in crate::http) fn keep_at_end(&mut self, is_at_end: bool, cx: &mut Context<'_>) {
         if is_at_end && let Some(link) = self.link.take() {
             self.kept.put(link, cx);
         }

@@ -125,7 +125,8 @@ fn strip_credentials(headers: &mut HeaderMap, token: Option<&Secret>) {
     }
 }
 
-fn strip_hop_by_hop(headers: &mut HeaderMap) {
+/// Takes away what belongs to one connection.
+pub(in crate::http) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = named_by_connection(headers)
         .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
         .collect();
@@ -139,7 +140,7 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// The length that was read, not the one that was written.
-fn set_length(headers: &mut HeaderMap, length: Option<u64>) {
+pub(in crate::http) fn set_length(headers: &mut HeaderMap, length: Option<u64>) {
     let was_there = headers.remove(CONTENT_LENGTH).is_some();
     if let Some(length) = length
         && (was_there || length > 0)

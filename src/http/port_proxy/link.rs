@@ -26,23 +26,23 @@ const HEADERS_MAX: usize = 256;
 
 /// How many links may be open.
 #[derive(Debug)]
-pub(super) struct Links {
+pub(in crate::http) struct Links {
     open: AtomicUsize,
     max: usize,
 }
 
 /// The place of one link among them, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place(Arc<Links>);
+pub(in crate::http) struct Place(Arc<Links>);
 
 impl Links {
     /// None, and `max` at most.
-    pub(super) fn new(max: usize) -> Arc<Self> {
+    pub(in crate::http) fn new(max: usize) -> Arc<Self> {
         Arc::new(Self { open: AtomicUsize::new(0), max })
     }
 
     /// Takes a place, or says that there is none.
-    pub(super) fn take(self: &Arc<Self>) -> Result<Place, Trouble> {
+    pub(in crate::http) fn take(self: &Arc<Self>) -> Result<Place, Trouble> {
         // Counted first, and given back by the drop: two that come at once cannot both have the last place.
         let place = Place(self.clone());
         if self.open.fetch_add(1, Ordering::Relaxed) < self.max {
@@ -65,7 +65,7 @@ impl Drop for Place {
 }
 
 /// See the module.
-pub(super) struct Link {
+pub(in crate::http) struct Link {
     port: u16,
     sender: SendRequest<Sent>,
     connection: Connection<Socket, Sent>,
@@ -75,20 +75,24 @@ pub(super) struct Link {
 
 impl Link {
     /// Connects.
-    pub(super) async fn open(port: u16, place: Place) -> Result<Self, Trouble> {
+    pub(in crate::http) async fn open(port: u16, place: Place) -> Result<Self, Trouble> {
         let socket = Socket::connect(port).await?;
+        Self::over(socket, port, place).await.map_err(|why| Trouble::NoAnswer(port, why))
+    }
+
+    /// Speaks HTTP over a socket.
+    pub(in crate::http) async fn over(socket: Socket, port: u16, place: Place) -> Result<Self, String> {
         let mut builder = Builder::new();
         builder.max_buf_size(BUFFER_BYTES_MAX).max_header_size(BUFFER_BYTES_MAX).max_headers(HEADERS_MAX);
-        let (sender, connection) =
-            builder.handshake(socket).await.map_err(|error| Trouble::NoAnswer(port, in_words(&error)))?;
+        let (sender, connection) = builder.handshake(socket).await.map_err(|error| in_words(&error))?;
         Ok(Self { port, sender, connection, is_over: false, place })
     }
 
-    /// Asks, and waits for the head of the answer.
-    pub(super) async fn ask(
+    /// Asks, and waits for the head of the answer. The error is why there is none, in words.
+    pub(in crate::http) async fn ask(
         &mut self,
         request: hyper::Request<Sent>,
-    ) -> Result<hyper::Response<Incoming>, Trouble> {
+    ) -> Result<hyper::Response<Incoming>, String> {
         let mut answer = pin!(self.sender.send_request(request));
         let answer = poll_fn(|cx| {
             if !self.is_over {
@@ -96,11 +100,11 @@ impl Link {
             }
             answer.as_mut().poll(cx)
         });
-        answer.await.map_err(|error| Trouble::NoAnswer(self.port, in_words(&error)))
+        answer.await.map_err(|error| in_words(&error))
     }
 
     /// Lets the connection do what it can.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
+    pub(in crate::http) fn drive(&mut self, cx: &mut Context<'_>) {
         if !self.is_over {
             self.is_over = self.connection.poll_without_shutdown(cx).is_ready();
         }
@@ -113,7 +117,7 @@ impl Link {
     }
 
     /// The server changed to another protocol: its socket, and what it has sent already.
-    pub(super) async fn upgraded(mut self) -> (Socket, Vec<u8>, Place) {
+    pub(in crate::http) async fn upgraded(mut self) -> (Socket, Vec<u8>, Place) {
         poll_fn(|cx| {
             self.drive(cx);
             if self.is_over { Poll::Ready(()) } else { Poll::Pending }
@@ -130,14 +134,14 @@ pub(crate) struct Kept(Arc<Mutex<Option<Link>>>);
 
 impl Kept {
     /// Keeps a link that can be asked once more.
-    pub(super) fn put(&self, mut link: Link, cx: &mut Context<'_>) {
+    pub(in crate::http) fn put(&self, mut link: Link, cx: &mut Context<'_>) {
         if link.is_free(cx) && link.place.0.has_room_for_idle() {
             *self.lock() = Some(link);
         }
     }
 
     /// The link to a port, if it is still there; any other is closed.
-    pub(super) async fn take(&self, port: u16) -> Option<Link> {
+    pub(in crate::http) async fn take(&self, port: u16) -> Option<Link> {
         let mut link = self.lock().take().filter(|link| link.port == port)?;
         // The server may have closed it meanwhile.
         poll_fn(|cx| Poll::Ready(link.is_free(cx))).await.then_some(link)
@@ -155,7 +159,7 @@ impl fmt::Debug for Kept {
 }
 
 /// An error of hyper's with its causes.
-pub(super) fn in_words(error: &hyper::Error) -> String {
+fn in_words(error: &hyper::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -27,7 +27,7 @@ const STEPS_MAX: usize = 16;
 const HALF_CLOSED_MAX: Duration = Duration::from_mins(1);
 
 /// See the module.
-pub(super) async fn relay(mut a: Upgraded, mut b: Upgraded) {
+pub(in crate::http) async fn relay(mut a: Upgraded, mut b: Upgraded) {
     let (mut up, mut down) = (Way::default(), Way::default());
     let mut clock: Option<(Timer, u64)> = None;
     poll_fn(|cx| {

@@ -19,7 +19,7 @@ const CONTINUE_MAX: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Sent {
+pub(in crate::http) struct Sent {
     /// None of a request that may have to be asked twice: that one has no body.
     incoming: Option<Incoming>,
     gate: Option<(Arc<Gate>, Timer)>,
@@ -27,12 +27,12 @@ pub(super) struct Sent {
 
 impl Sent {
     /// No body.
-    pub(super) fn nothing() -> Self {
+    pub(in crate::http) fn nothing() -> Self {
         Self { incoming: None, gate: None }
     }
 
     /// A body; with a gate, when that opens.
-    pub(super) fn new(incoming: Incoming, gate: Option<Arc<Gate>>) -> Self {
+    pub(in crate::http) fn new(incoming: Incoming, gate: Option<Arc<Gate>>) -> Self {
         let gate = gate.map(|gate| (gate, Timer::after(CONTINUE_MAX)));
         Self { incoming: Some(incoming), gate }
     }
@@ -73,7 +73,7 @@ impl Body for Sent {
 
 /// Whether a body that was announced is wanted.
 #[derive(Debug, Default)]
-pub(super) struct Gate {
+pub(in crate::http) struct Gate {
     /// Held for a few lines.
     inner: Mutex<(Way, Option<Waker>)>,
 }
@@ -91,12 +91,12 @@ enum Way {
 
 impl Gate {
     /// The server has said that it wants the body.
-    pub(super) fn open(&self) {
+    pub(in crate::http) fn open(&self) {
         self.turn(Way::Free);
     }
 
     /// The server has answered: what it did not ask for is not sent any more.
-    pub(super) fn answered(&self) {
+    pub(in crate::http) fn answered(&self) {
         self.turn(Way::Shut);
     }
 

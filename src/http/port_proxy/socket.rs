@@ -15,6 +15,9 @@ use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
 
 use super::trouble::Trouble;
 
+/// How long a server on another host may take to accept a connection.
+const CONNECT_FAR_MAX: Duration = Duration::from_secs(10);
+
 /// How long a server may take to accept a connection: on one host that is a matter of its backlog alone.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
@@ -23,11 +26,11 @@ const READ_BYTES: usize = 16 * 1024;
 
 /// See the module. Dropping it closes the connection.
 #[derive(Debug)]
-pub(super) struct Socket(pub(super) Async<TcpStream>);
+pub(in crate::http) struct Socket(pub(in crate::http) Async<TcpStream>);
 
 impl Socket {
     /// Connects to a port of this host, whichever of its loopback addresses a server listens on.
-    pub(super) async fn connect(port: u16) -> Result<Self, Trouble> {
+    pub(in crate::http) async fn connect(port: u16) -> Result<Self, Trouble> {
         let mut nobody = Trouble::NobodyListens(port);
         for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
             let time_up = async {
@@ -43,6 +46,22 @@ impl Socket {
             }
         }
         Err(nobody)
+    }
+
+    /// Connects to the first of some addresses that takes a connection.
+    pub(in crate::http) async fn connect_to(addresses: &[SocketAddr]) -> io::Result<Self> {
+        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for address in addresses {
+            let time_up = async {
+                Timer::after(CONNECT_FAR_MAX).await;
+                Err(io::ErrorKind::TimedOut.into())
+            };
+            match connect(*address).or(time_up).await {
+                Ok(socket) => return Ok(Self(socket)),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 }
 
@@ -69,7 +88,7 @@ async fn connect(address: SocketAddr) -> io::Result<Async<TcpStream>> {
         Err(errno) => return Err(errno.into()),
     }
     // A client of an ephemeral port that nobody listens on may get that very port, and be connected to itself.
-    if socket.get_ref().local_addr()?.port() == address.port() {
+    if socket.get_ref().local_addr()? == address {
         return Err(Errno::CONNREFUSED.into());
     }
     // Small pieces are not held back for the answer to earlier ones.

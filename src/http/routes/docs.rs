@@ -22,6 +22,7 @@ use crate::http::{request, respond};
         (name = "process", description = "Commands, their output and their ends"),
         (name = "filesystem", description = "Files and folders"),
         (name = "network", description = "Ports of processes, and a tunnel"),
+        (name = "network", description = "Servers that run in the sandbox"),
         (name = "system", description = "The daemon itself"),
     ),
     paths(
@@ -66,6 +67,7 @@ use crate::http::{request, respond};
         super::network::stop_monitor,
         super::network::put_tunnel,
         super::network::delete_tunnel,
+        super::port::pass,
         super::system::welcome,
         super::system::health,
         super::upgrade::start,
