@@ -23,6 +23,12 @@ use crate::sys::environment;
 use directive::{Directive, has_directive};
 pub(crate) use token::Upstream;
 
+/// A proxy, of the value of a variable.
+#[cfg(test)]
+pub(crate) fn upstream(value: &str) -> Arc<Upstream> {
+    Arc::new(Upstream::new(Directive::parse(value).expect("a test knows what it writes")))
+}
+
 /// Where the proxy listens when nothing else is said: the known server's.
 const PORT: u16 = 49152;
 
@@ -111,8 +117,8 @@ fn begin(wanted: &[(&str, String)]) -> Result<CredentialProxy, String> {
 fn resolve(wanted: &[(&str, String)]) -> Result<(), String> {
     let mut variables = Vec::new();
     for (name, value) in wanted {
-        let directive = Directive::parse(value).map_err(|why| format!("{name}: {why}"))?;
-        variables.push((*name, Upstream::new(directive).resolved()?.into()));
+        let value = token::resolved(value).map_err(|why| format!("{name}: {why}"))?;
+        variables.push((*name, value.into()));
     }
     set(&variables)
 }

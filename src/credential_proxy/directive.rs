@@ -15,9 +15,6 @@ pub(super) fn has_directive(value: &str) -> bool {
 /// See the module.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Directive {
-    /// The value as it was, for putting the token in.
-    pub(super) before: String,
-    pub(super) after: String,
     /// Where the token is.
     pub(super) file: PathBuf,
     /// The user whose password the token is; `None` when it is the user itself.
@@ -30,14 +27,7 @@ pub(crate) struct Directive {
 impl Directive {
     /// Reads a variable's value.
     pub(super) fn parse(value: &str) -> Result<Self, String> {
-        let (before, rest) = value.split_once(BEGIN).ok_or("there is no {{file(…)}} in it")?;
-        let (path, after) = rest.split_once(END).ok_or("its {{file(…)}} has no end")?;
-        if has_directive(after) {
-            return Err("there is more than one {{file(…)}} in it".to_owned());
-        }
-        if !path.starts_with('/') {
-            return Err(format!("the path `{path}` is not absolute"));
-        }
+        let (before, path, after) = split(value)?;
         let login = before.strip_prefix("http://").ok_or("only proxies of http:// are spoken to")?;
         let user = match login.strip_suffix(':') {
             Some(user) if !user.contains([':', '@', '/']) => {
@@ -52,8 +42,21 @@ impl Directive {
         let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
         let (host, port) =
             host_and_port(authority).ok_or_else(|| format!("`{authority}` is no host and port"))?;
-        Ok(Self { before: before.to_owned(), after: after.to_owned(), file: path.into(), user, host, port })
+        Ok(Self { file: path.into(), user, host, port })
     }
+}
+
+/// What stands before the directive, the path in it, and what stands behind it.
+pub(super) fn split(value: &str) -> Result<(&str, &str, &str), String> {
+    let (before, rest) = value.split_once(BEGIN).ok_or("there is no {{file(…)}} in it")?;
+    let (path, after) = rest.split_once(END).ok_or("its {{file(…)}} has no end")?;
+    if has_directive(after) {
+        return Err("there is more than one {{file(…)}} in it".to_owned());
+    }
+    if !path.starts_with('/') {
+        return Err(format!("the path `{path}` is not absolute"));
+    }
+    Ok((before, path, after))
 }
 
 /// `host`, `host:port`, `[address]:port`; a port that is not named is 80.

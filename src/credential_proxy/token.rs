@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::directive::Directive;
+use super::directive::{Directive, split};
 
 /// How long a token that was read is used without another look.
 const FRESH: Duration = Duration::from_secs(1);
@@ -27,7 +28,7 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     /// Of a directive. Nothing is read yet.
-    pub(super) fn new(directive: Directive) -> Self {
+    pub(crate) fn new(directive: Directive) -> Self {
         Self { directive, token: Mutex::default() }
     }
 
@@ -41,7 +42,7 @@ impl Upstream {
         let mut known = self.token.lock().unwrap_or_else(PoisonError::into_inner);
         let is_fresh = known.as_ref().is_some_and(|(at, _)| at.elapsed() < FRESH);
         if anew || !is_fresh {
-            *known = Some((Instant::now(), self.read()?));
+            *known = Some((Instant::now(), read(&self.directive.file)?));
         }
         let token = known.as_ref().map(|(_, token)| token.as_str()).unwrap_or_default();
         let login = match &self.directive.user {
@@ -50,23 +51,22 @@ impl Upstream {
         };
         Ok(format!("Basic {}", STANDARD.encode(login)))
     }
+}
 
-    /// The variable's value with the token in it.
-    pub(super) fn resolved(&self) -> Result<String, String> {
-        let token = self.read()?;
-        let Directive { before, after, .. } = &self.directive;
-        Ok(format!("{before}{}{after}", utf8_percent_encode(&token, NON_ALPHANUMERIC)))
-    }
+/// A variable's value with the token in it, as it is now.
+pub(super) fn resolved(value: &str) -> Result<String, String> {
+    let (before, path, after) = split(value)?;
+    let token = read(Path::new(path))?;
+    Ok(format!("{before}{}{after}", utf8_percent_encode(&token, NON_ALPHANUMERIC)))
+}
 
-    fn read(&self) -> Result<String, String> {
-        let path = &self.directive.file;
-        let failed = |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", path.display());
-        let mut text = String::new();
-        let file = File::open(path).map_err(|error| failed(&error))?;
-        file.take(TOKEN_BYTES_MAX).read_to_string(&mut text).map_err(|error| failed(&error))?;
-        let token = text.trim();
-        if token.is_empty() { Err(failed(&"it is empty")) } else { Ok(token.to_owned()) }
-    }
+fn read(path: &Path) -> Result<String, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", path.display());
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| failed(&error))?;
+    file.take(TOKEN_BYTES_MAX).read_to_string(&mut text).map_err(|error| failed(&error))?;
+    let token = text.trim();
+    if token.is_empty() { Err(failed(&"it is empty")) } else { Ok(token.to_owned()) }
 }
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ mod tests {
         std::fs::write(&path, "t/w o").unwrap();
         assert_eq!(upstream.authorization(false), basic("me:one"));
         assert_eq!(upstream.authorization(true), basic("me:t/w o"));
-        assert_eq!(upstream.resolved(), Ok("http://me:t%2Fw%20o@h:1".to_owned()));
+        assert_eq!(resolved(&value), Ok("http://me:t%2Fw%20o@h:1".to_owned()));
         std::fs::remove_file(&path).unwrap();
         assert!(upstream.authorization(true).unwrap_err().contains("cannot be read"));
     }

@@ -270,3 +270,6 @@ impl Body for Reply {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
