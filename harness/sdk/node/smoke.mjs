@@ -9,6 +9,7 @@ import { commands } from "./checks/commands.mjs";
 import { endings } from "./checks/endings.mjs";
 import { files } from "./checks/files.mjs";
 import { logs } from "./checks/logs.mjs";
+import { ports } from "./checks/ports.mjs";
 import { refusals } from "./checks/refusals.mjs";
 import { search } from "./checks/search.mjs";
 import { stdin } from "./checks/stdin.mjs";
@@ -25,7 +26,7 @@ if (way === "token") {
   await report.run(strangers(url));
 } else {
   const box = way === "marked" ? marked(url) : plain(url);
-  for (const checks of [commands, streams, logs, stdin, endings, refusals, files, search, watches]) {
+  for (const checks of [commands, streams, logs, stdin, endings, refusals, files, search, watches, ports]) {
     await report.run(checks(box));
   }
   if (way === "marked") {

@@ -7,6 +7,7 @@ on a thread each.
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 from blaxel.core import SandboxInstance, SyncSandboxInstance
@@ -18,6 +19,7 @@ class Box:
         self.kind = kind
         self.process = instance.process
         self.fs = FileCalls(self, instance.fs)
+        self.fetches = [partial(self._call, fetch) for fetch in (instance.fetch, instance.network.fetch)]
 
     async def exec(self, command: str, **fields: Any) -> Any:
         return await self._call(self.process.exec, {"command": command, **fields})
@@ -46,7 +48,7 @@ class Box:
         method = getattr(self.process, name)
         return lambda *args, **kwargs: self._call(method, *args, **kwargs)
 
-    async def _call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    async def _call(self, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         if self.kind == "sync":
             return await asyncio.to_thread(method, *args, **kwargs)
         return await method(*args, **kwargs)
