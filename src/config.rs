@@ -159,6 +159,17 @@ pub struct UploadLimits {
     pub bytes_max: u64,
 }
 
+/// Terminals.
+#[derive(Debug, Clone, Copy)]
+pub struct TerminalLimits {
+    /// The routes are there.
+    pub is_enabled: bool,
+    /// Sessions at one time.
+    pub sessions_max: usize,
+    /// How long a session lives that nobody looks at.
+    pub idle: Duration,
+}
+
 /// All settings.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
@@ -181,6 +192,8 @@ pub struct Config {
     pub tunnel: Option<Secret>,
     /// Uploads in parts.
     pub uploads: UploadLimits,
+    /// Terminals.
+    pub terminals: TerminalLimits,
     /// The folder that the file API sees; `None` is all that the host has.
     pub root: Option<PathBuf>,
     /// Where relative paths of the file API begin; `None` is the daemon's own folder, or the root's.

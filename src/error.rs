@@ -73,6 +73,32 @@ pub(crate) enum Error {
         /// The bound.
         max: usize,
     },
+    /// A terminal's shell could not be started. The words are the known server's.
+    #[error("fork/exec {}: {}", program.display(), words(source))]
+    Shell {
+        /// As asked for.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no program of the name that was asked for as a terminal's shell.
+    #[error("exec: \"{name}\": executable file not found in $PATH")]
+    ShellUnknown {
+        /// As asked for.
+        name: String,
+    },
+    /// As many terminals are there as may be.
+    #[error("too many terminals (the bound is {max}); try again when one has ended")]
+    TooManyTerminals {
+        /// The bound.
+        max: usize,
+    },
+    /// As many clients look at terminals as may.
+    #[error("too many viewers of terminals (the bound is {max}); try again when one has gone")]
+    TooManyViewers {
+        /// The bound.
+        max: usize,
+    },
     /// The daemon has too few descriptors left for one more process.
     #[error("too many open files for another process; try again when some have ended")]
     Descriptors,

@@ -41,6 +41,7 @@ mod server;
 mod sink;
 mod stream_answer;
 mod target;
+mod terminal_socket;
 mod tunnel_config;
 mod upgraded;
 mod view;
@@ -63,7 +64,7 @@ use route_table::RouteTable;
 use routes::{
     archive, content_search, docs, file_deeds, file_find, file_read, file_remove, file_search, file_write,
     multipart, network, process, process_end, process_logs, process_start, process_stats, process_stdin,
-    system, tree, upgrade, watch,
+    system, terminal, terminal_page, tree, upgrade, watch,
 };
 use wire::Application;
 
@@ -72,7 +73,7 @@ pub(crate) use server::{Listener, Server};
 pub(crate) use tunnel_config::settings as tunnel_settings;
 
 /// Everything that can be asked of the daemon.
-fn register(app: &mut tide::Server<Context>) -> RouteTable {
+fn register(app: &mut tide::Server<Context>, has_terminals: bool) -> RouteTable {
     use Method::{Delete, Get, Head, Patch, Post, Put};
     let mut table = RouteTable::default();
     let t = &mut table;
@@ -99,12 +100,28 @@ fn register(app: &mut tide::Server<Context>) -> RouteTable {
     t.route(app, Delete, "/process/:id/stdin", process_stdin::close);
     register_files(t, app);
     register_network(t, app);
+    if has_terminals {
+        register_terminals(t, app);
+    }
     // HEAD says that the route exists and looks at nothing, like the known server; elsewhere it is no route.
     for pattern in ["/health", "/process", "/process/:id", "/process/:id/logs", "/process/:id/logs/stream"] {
         t.route(app, Head, pattern, |_request| async { Ok(respond::empty(200)) });
     }
     table.close_head(app);
     table
+}
+
+/// Terminals.
+fn register_terminals(t: &mut RouteTable, app: &mut tide::Server<Context>) {
+    use Method::{Get, Head};
+    t.route(app, Get, "/terminal", terminal_page::page);
+    t.route(app, Get, "/terminal/ws", terminal::socket);
+    for path in terminal_page::paths() {
+        t.route(app, Get, path, terminal_page::file);
+    }
+    for pattern in ["/terminal", "/terminal/ws"] {
+        t.route(app, Head, pattern, |_request| async { Ok(respond::empty(200)) });
+    }
 }
 
 /// What can be asked of files. `:file` stands for the whole path behind it, whatever is in it (`file_target.rs`).
@@ -165,17 +182,19 @@ pub(crate) fn application(
     shutdown: Arc<Shutdown>,
 ) -> Application {
     // The routes are known only when they are registered, and the state only when they are known.
-    let routes = register(&mut tide::with_state(context(
+    let has_terminals = config.terminals.is_enabled;
+    let without_routes = context(
         config,
         sandbox.clone(),
         (upgrader.clone(), runtime.clone()),
         shutdown.clone(),
         RouteTable::default(),
-    )));
+    );
+    let routes = register(&mut tide::with_state(without_routes), has_terminals);
     let mut server =
         tide::with_state(context(config, sandbox, (upgrader, runtime), shutdown.clone(), routes));
     server.with(middleware::Around);
-    register(&mut server);
+    register(&mut server, has_terminals);
     let links_max = config.bounds.connections_max.div_ceil(2);
     let ports = Arc::new(PortProxy::new(links_max, config.access.token.clone(), shutdown));
     Application { server, ports, logs_requests: config.request_log, changes: Underway::default() }

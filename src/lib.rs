@@ -21,6 +21,7 @@ mod runtime;
 mod sandbox;
 mod sys;
 mod telemetry;
+mod terminal;
 mod underway;
 mod upgrade;
 mod user;

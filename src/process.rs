@@ -9,7 +9,7 @@
 //! commands. A signal goes through a pidfd, never to a bare number that may have a new owner. A user's name is never a path.
 
 mod adopt;
-mod children;
+pub(crate) mod children;
 mod end;
 mod gate;
 mod intent;
@@ -42,7 +42,7 @@ pub(crate) use orphans::reap_as_init;
 pub(crate) use ports::{PortsAnswer, wait_for_ports};
 pub(crate) use process::Process;
 pub(crate) use record::History;
-pub(crate) use spawn::Shell;
+pub(crate) use spawn::{Shell, inherited, set_standing, texts};
 pub(crate) use spec::{ProcessSpec, RestartPolicy};
 pub(crate) use state::{Reason, State};
 pub(crate) use stats::Stats;

@@ -30,6 +30,7 @@ use crate::runtime::Runtime;
 use crate::sys::census::Census;
 use crate::sys::packets::Packets;
 use crate::sys::stat::Stat;
+use crate::terminal::{self, Terminals, Viewer};
 use crate::underway::Underway;
 use crate::user;
 
@@ -45,6 +46,9 @@ static LOOKS: Semaphore = Semaphore::new(2);
 /// The memory that requests of finished processes may take together: a request may be 16 MiB, and 1,000 are remembered.
 const FINISHED_REQUEST_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// Clients that look at terminals at one time: each may send 256 KiB in one message, so they hold 64 MiB at most.
+const VIEWERS_MAX: usize = 256;
+
 /// So many workers that died within `DEATHS_RECENT` are a trouble and no accident.
 const DEATHS_IN_A_ROW: u32 = 3;
 const DEATHS_RECENT: Duration = Duration::from_mins(1);
@@ -59,6 +63,8 @@ pub(crate) struct Sandbox {
     pub(crate) uploads: Uploads,
     /// The tunnel of an earlier worker.
     tunnelled: Option<TunnelRecord>,
+    /// Shells that people look at.
+    pub(crate) terminals: Terminals,
     home: Option<PathBuf>,
     working_dir: PathBuf,
     /// How long workers before this one have been there.
@@ -87,7 +93,7 @@ impl Deaths {
 impl Sandbox {
     /// Opens the log folder, starts the threads, and goes on where an earlier worker was killed.
     pub(crate) fn open(config: &Config, runtime: &Runtime, kept: Option<FromKeeper>) -> io::Result<Self> {
-        let Start { ids, custody, mut history, held, strays, since_ms, deaths } = Start::new(kept)?;
+        let Start { ids, custody, mut history, mut held, strays, since_ms, deaths } = Start::new(kept)?;
         let limits = LogLimits {
             file_bytes_max: config.retention.file_bytes_max,
             total_bytes_max: config.retention.total_bytes_max,
@@ -131,6 +137,9 @@ impl Sandbox {
             process::without_groups();
         }
         let (monitored, tunnelled) = (std::mem::take(&mut history.monitors), history.tunnel.take());
+        let terminals = open_terminals(config, &custody, runtime);
+        // Before the processes, which let go what is none of theirs.
+        terminals.adopt(&mut held);
         supervisor.adopt(history, held, strays);
         resume_monitors(&supervisor, monitored);
         if std::process::id() == INIT_PID {
@@ -150,6 +159,7 @@ impl Sandbox {
             files: open_files(config, home.clone(), &working_dir)?,
             uploads,
             tunnelled,
+            terminals,
             home,
             working_dir,
             // The daemon is as old as its keeper.
@@ -163,7 +173,9 @@ impl Sandbox {
 
     /// The keeper has reaped a command of an earlier worker. Blocks as long as the disk does.
     pub(crate) fn told_exit(&self, key: Key, exited: Exited) {
-        self.supervisor.told_exit(key, exited);
+        if !self.terminals.told_exit(key, exited) {
+            self.supervisor.told_exit(key, exited);
+        }
     }
 
     /// The keeper is gone. What only it could tell is looked for here.
@@ -182,6 +194,11 @@ impl Sandbox {
             self.supervisor.gate.open();
             return Err("output that is being stored holds a disk up".to_owned());
         }
+        if !self.terminals.hold(RETIRE_PATIENCE).await {
+            self.supervisor.pump.go_on();
+            self.supervisor.gate.open();
+            return Err("a terminal that begins or ends holds it up".to_owned());
+        }
         // All that can fail comes before the word that makes it another's.
         let tail = self.follow_the_next();
         if tail.is_ok() {
@@ -190,7 +207,9 @@ impl Sandbox {
             self.custody().retire();
             self.supervisor.monitors.retire();
             self.supervisor.pump.release();
+            self.terminals.hand_over();
         } else {
+            self.terminals.go_on();
             self.supervisor.pump.go_on();
             self.supervisor.gate.open();
         }
@@ -299,6 +318,11 @@ impl Sandbox {
             Some(record) => record.config.clone(),
             None => of_environment.map(|config| config.expose().to_owned()),
         }
+    }
+
+    /// Looks at the terminal of this name, which begins now if there is none.
+    pub(crate) async fn view_terminal(&self, name: &str, wanted: terminal::Wanted) -> Result<Viewer> {
+        self.terminals.view(name, wanted, || self.supervisor.ids.next()).await
     }
 
     /// The folder that a request means: nothing is the daemon's own, `~` is the home folder, slashes in a row are one.
@@ -411,6 +435,15 @@ fn open_files(config: &Config, home: Option<PathBuf>, here: &Path) -> io::Result
 fn home(config: &Config) -> Option<PathBuf> {
     let own_home = || user::home(std::env::var_os("HOME"));
     config.user.as_ref().map_or_else(own_home, |user| Some(user.home.clone()))
+}
+
+fn open_terminals(config: &Config, custody: &Custody, runtime: &Runtime) -> Terminals {
+    let bounds = terminal::Bounds {
+        sessions_max: config.terminals.sessions_max,
+        viewers_max: VIEWERS_MAX,
+        idle: config.terminals.idle,
+    };
+    Terminals::new(bounds, config.user.clone(), custody.clone(), runtime.clone())
 }
 
 fn open_uploads(config: &Config, runtime: &Runtime) -> Uploads {

@@ -24,6 +24,7 @@ pub(crate) mod packets;
 pub(crate) mod pidfd;
 pub(crate) mod pipe;
 pub(crate) mod poller;
+pub(crate) mod pty;
 pub(crate) mod readiness;
 pub(crate) mod shared_memory;
 pub(crate) mod signals;

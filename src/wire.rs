@@ -19,6 +19,7 @@ pub(crate) mod rfc3339;
 pub(crate) mod search;
 pub(crate) mod stats;
 pub(crate) mod system;
+pub(crate) mod terminal;
 pub(crate) mod tunnel;
 
 pub(crate) use process_request::ProcessRequest;

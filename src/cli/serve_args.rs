@@ -13,7 +13,7 @@ use super::host;
 use super::units::{duration, positive_duration};
 use crate::config::{
     Access, Bounds, Config, Listen, LogFormat, Processes, RequestLimits, Retention, Secret, StreamDialect,
-    Streams, UploadLimits,
+    Streams, TerminalLimits, UploadLimits,
 };
 use crate::user::{self, Identity};
 
@@ -189,6 +189,18 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "BOXD_MAX_MULTIPART_BYTES", value_name = "N", default_value_t = 256 << 30, help_heading = "Limits")]
     max_multipart_bytes: u64,
 
+    /// Terminals at one time
+    #[arg(long, env = "BOXD_MAX_TERMINALS", value_name = "N", default_value_t = 64, help_heading = "Limits")]
+    max_terminals: usize,
+
+    /// How long a terminal lives that nobody looks at; longer than 0
+    #[arg(long, env = "BOXD_TERMINAL_IDLE", value_name = "TIME", value_parser = positive_duration, default_value = "10m", help_heading = "Terminals")]
+    terminal_idle: Duration,
+
+    /// No terminals: their routes are not there [env: DISABLE_TERMINAL=true too]
+    #[arg(long, env = "BOXD_NO_TERMINAL", value_parser = BoolishValueParser::new(), help_heading = "Terminals")]
+    no_terminal: bool,
+
     /// Bytes of all request bodies held at one time
     #[arg(long, env = "BOXD_MAX_BODIES_BYTES", value_name = "N", default_value_t = 256 << 20, help_heading = "Limits")]
     max_bodies_bytes: u64,
@@ -287,6 +299,11 @@ impl ServeArgs {
                 .text("BL_NETWORKING_CONFIG")
                 .map(|config| Secret::new(config.to_string_lossy().into_owned())),
             uploads,
+            terminals: TerminalLimits {
+                is_enabled: !(self.no_terminal || known.is_on("DISABLE_TERMINAL")),
+                sessions_max: self.max_terminals,
+                idle: self.terminal_idle,
+            },
             root: self.root,
             working_dir: self.working_dir.or_else(|| known.path("WORKDIR")),
             log_dir: self

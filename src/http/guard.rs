@@ -126,8 +126,11 @@ pub(crate) fn allowed_origin<'a>(access: &'a Access, origin: Option<&str>) -> Op
     list.iter().find(|o| origin.is_some_and(|origin| o.eq_ignore_ascii_case(origin))).map(String::as_str)
 }
 
+/// The files of pages: anybody may have them.
+const OPEN_FOLDERS: [&str; 2] = ["/docs/", "/terminal/assets/"];
+
 fn is_open(path: &str) -> bool {
-    OPEN.contains(&path) || path.starts_with("/docs/")
+    OPEN.contains(&path) || OPEN_FOLDERS.iter().any(|folder| path.starts_with(folder))
 }
 
 /// A `Host` without its port, in lower case and without the brackets of an IPv6 address.

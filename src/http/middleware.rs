@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use tide::http::Method;
 use tide::http::headers::HeaderName;
+use tide::http::{Method, StatusCode};
 use tide::{Middleware, Next, Request, Response};
 
 use super::context::{Client, Context};
@@ -56,6 +56,10 @@ impl Middleware<Context> for Around {
             }
             response
         };
+        if response.status() == StatusCode::SwitchingProtocols {
+            // What follows is no HTTP.
+            return Ok(response);
+        }
         dress(&mut response, &context, method, origin.as_deref());
         if context.server_timing {
             let ms = began.elapsed().as_secs_f64() * 1000.0;

@@ -348,6 +348,8 @@ fn core_status(error: &Error) -> u16 {
         Error::FolderMissing { .. }
         | Error::ContainsNul { .. }
         | Error::Spawn { .. }
+        | Error::Shell { .. }
+        | Error::ShellUnknown { .. }
         | Error::LimitUnavailable { .. }
         | Error::TimedOut { .. }
         | Error::PortsTimedOut { .. }
@@ -369,6 +371,8 @@ fn core_status(error: &Error) -> u16 {
         | Error::EtagMismatch { .. } => 500,
         Error::TooManyWatches | Error::UploadsFull { .. } => 507,
         Error::TooManyProcesses { .. }
+        | Error::TooManyTerminals { .. }
+        | Error::TooManyViewers { .. }
         | Error::TooManyWatchers
         | Error::TooManyMonitors { .. }
         | Error::TooManyUploads { .. }

@@ -22,6 +22,8 @@ pub(crate) mod process_stats;
 pub(crate) mod process_stdin;
 mod search_query;
 pub(crate) mod system;
+pub(crate) mod terminal;
+pub(crate) mod terminal_page;
 pub(crate) mod tree;
 pub(crate) mod upgrade;
 pub(crate) mod watch;

@@ -110,7 +110,6 @@ impl fmt::Debug for ThenSlot {
 }
 
 /// 101: the connection goes on as `protocol`.
-#[expect(dead_code, reason = "the terminal and the port proxy come next")]
 pub(crate) fn switch(protocol: &str, then: Then) -> Response {
     let mut response = Response::new(101);
     response.insert_header("connection", "Upgrade");

@@ -5,6 +5,8 @@
 
 mod grouped;
 
+pub(crate) use grouped::{inherited, texts};
+
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -150,11 +152,16 @@ pub(crate) fn spawn(spec: &ProcessSpec, place: &Place<'_>) -> Result<Spawned> {
 
 /// Gives a command that was just started what it is not born with. Whoever finds one whose start was cut short does it again.
 pub(super) fn set_limits(pid: u32, spec: &ProcessSpec) {
-    descriptors::restore_limit(pid);
-    oom::offer(pid);
+    set_standing(pid);
     if let Some(time) = spec.limits.cpu {
         usage::limit_cpu(pid, time);
     }
+}
+
+/// What every command has: the daemon's own limit of descriptors as it was given to it, and a score by which it goes before the daemon.
+pub(crate) fn set_standing(pid: u32) {
+    descriptors::restore_limit(pid);
+    oom::offer(pid);
 }
 
 /// What is to be executed.

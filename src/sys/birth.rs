@@ -62,6 +62,8 @@ pub(crate) struct Birth<'a> {
     pub(crate) entrances: &'a Entrances,
     /// Whose it is; `None` is the daemon's own user.
     pub(crate) user: Option<&'a Ids>,
+    /// Standard input is a terminal, which is to be the controlling one of a session that the program leads.
+    pub(crate) leads_session: bool,
 }
 
 /// How far a start came that failed.
@@ -95,11 +97,12 @@ struct Plan {
     groups_len: usize,
     uid: u32,
     gid: u32,
+    leads_session: bool,
     failed_step: c_int,
     failed_errno: c_int,
 }
 
-/// Starts a program in a process group of its own, with no signal blocked, and gives its pid. Its exit is for the caller to
+/// Starts a program in a process group of its own, or a session, with no signal blocked, and gives its pid. Its exit is for the caller to
 /// reap. Blocks until the program is executed.
 #[expect(unsafe_code, reason = "no library starts a program inside a control group")]
 pub(crate) fn spawn(birth: &Birth<'_>) -> Result<u32, (Step, io::Error)> {
@@ -122,6 +125,7 @@ pub(crate) fn spawn(birth: &Birth<'_>) -> Result<u32, (Step, io::Error)> {
         groups_len: birth.user.map_or(0, |user| user.groups.len()),
         uid: birth.user.map_or(0, |user| user.uid),
         gid: birth.user.map_or(0, |user| user.gid),
+        leads_session: birth.leads_session,
         failed_step: 0,
         failed_errno: 0,
     };
@@ -265,7 +269,7 @@ extern "C" fn live(plan: *mut c_void) -> c_int {
                 libc::sigaction(signal, &raw const action, ptr::null_mut());
             }
         }
-        if libc::setpgid(0, 0) != 0 {
+        if (if (*plan).leads_session { libc::setsid() } else { libc::setpgid(0, 0) }) < 0 {
             fail(plan, Step::Setup);
         }
         // The daemon's own descriptors 0 to 2 are open, so none of these is one of them.
@@ -273,6 +277,9 @@ extern "C" fn live(plan: *mut c_void) -> c_int {
             if libc::dup2(from, to) < 0 {
                 fail(plan, Step::Setup);
             }
+        }
+        if (*plan).leads_session && libc::ioctl(0, libc::TIOCSCTTY, 0) != 0 {
+            fail(plan, Step::Setup);
         }
         // The bare calls: libc's are for all threads of a process, and this is one task that shares its memory with others.
         if !(*plan).groups.is_null() {
@@ -325,6 +332,7 @@ mod tests {
             stdio: [null.as_fd(), null.as_fd(), null.as_fd()],
             entrances: &Entrances::default(),
             user: None,
+            leads_session: false,
         };
         spawn(&birth).map_err(|(step, error)| (step, error.raw_os_error()))
     }

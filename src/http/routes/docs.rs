@@ -23,6 +23,7 @@ use crate::http::{request, respond};
         (name = "filesystem", description = "Files and folders"),
         (name = "network", description = "Ports of processes, and a tunnel"),
         (name = "network", description = "Servers that run in the sandbox"),
+        (name = "terminal", description = "Shells that people look at"),
         (name = "system", description = "The daemon itself"),
     ),
     paths(
@@ -68,6 +69,8 @@ use crate::http::{request, respond};
         super::network::put_tunnel,
         super::network::delete_tunnel,
         super::port::pass,
+        super::terminal_page::page,
+        super::terminal::socket,
         super::system::welcome,
         super::system::health,
         super::upgrade::start,

@@ -2,7 +2,7 @@
 //! arguments, environment, folder, process group, signal mask and signal actions.
 
 use std::collections::BTreeMap;
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, NulError, OsString};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::process::limits::ControlGroup;
 use crate::sys::birth::{self, Birth, Entrances, Step};
 use crate::sys::pipe;
+use crate::user::Identity;
 
 /// Starts it and gives its pid.
 pub(super) fn start(line: &Line<'_>, ends: Ends, group: Option<&ControlGroup>) -> Result<u32> {
@@ -43,6 +44,7 @@ pub(super) fn start(line: &Line<'_>, ends: Ends, group: Option<&ControlGroup>) -
         stdio: [stdin.as_fd(), ends.stdout.as_fd(), ends.stderr.as_fd()],
         entrances: &entrances,
         user,
+        leads_session: false,
     };
     if let Some(user) = user {
         // A command that opens /dev/stdout opens the pipe anew, by the permissions of its user.
@@ -64,6 +66,30 @@ pub(super) fn start(line: &Line<'_>, ends: Ends, group: Option<&ControlGroup>) -
     })
 }
 
+/// The environment that a command inherits: the daemon's, without what is nobody else's, and with whose it is.
+pub(crate) fn inherited(user: Option<&Identity>) -> BTreeMap<OsString, OsString> {
+    let mut env: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    if let Some(user) = user {
+        env.insert("HOME".into(), user.home.clone().into());
+        env.insert("USER".into(), user.name.clone().into());
+        env.insert("LOGNAME".into(), user.name.clone().into());
+    }
+    for name in SECRET.iter().chain([&MARK]) {
+        env.remove(std::ffi::OsStr::new(name));
+    }
+    env
+}
+
+/// An environment as the kernel takes it.
+pub(crate) fn texts(env: BTreeMap<OsString, OsString>) -> Result<Vec<CString>, NulError> {
+    let texts = env.into_iter().map(|(mut name, value)| {
+        name.push("=");
+        name.push(value);
+        CString::new(name.into_vec())
+    });
+    texts.collect()
+}
+
 /// The texts that the kernel takes. None of them holds a NUL: that was checked.
 struct Texts {
     program: CString,
@@ -75,22 +101,12 @@ struct Texts {
 impl Texts {
     fn new(line: &Line<'_>) -> io::Result<Self> {
         let Line { spec, shell, id, argument, user } = line;
-        let mut env: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
-        if let Some(user) = user {
-            env.insert("HOME".into(), user.home.clone().into());
-            env.insert("USER".into(), user.name.clone().into());
-            env.insert("LOGNAME".into(), user.name.clone().into());
-        }
+        let mut env = inherited(*user);
         env.extend(spec.env.iter().map(|(name, value)| (name.into(), value.into())));
         env.insert(MARK.into(), id.to_string().into());
         for name in SECRET {
             env.remove(std::ffi::OsStr::new(name));
         }
-        let env = env.into_iter().map(|(mut name, value)| {
-            name.push("=");
-            name.push(value);
-            CString::new(name.into_vec())
-        });
         let args = [CString::new(shell.name.as_bytes())]
             .into_iter()
             .chain(shell.args.iter().map(|arg| CString::new(arg.as_str())))
@@ -98,7 +114,7 @@ impl Texts {
         Ok(Self {
             program: CString::new(shell.program.as_os_str().as_bytes())?,
             args: args.collect::<Result<_, _>>()?,
-            env: env.collect::<Result<_, _>>()?,
+            env: texts(env)?,
             folder: CString::new(spec.working_dir.as_os_str().as_bytes())?,
         })
     }

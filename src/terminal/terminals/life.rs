@@ -1,0 +1,81 @@
+//! The life of a session that is there: it reads, waits for viewers, and ends with its shell.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::FutureExt;
+
+use super::{Terminals, lock};
+use crate::clock;
+use crate::custody::Exited;
+use crate::process::children;
+use crate::sys::pidfd;
+use crate::terminal::ending::Ending;
+use crate::terminal::session::{Parent, Session};
+use crate::terminal::shell;
+
+/// How long the keeper's word is waited for, when the end of a shell has been seen that is the keeper's. It comes with the end.
+const WORD_PATIENCE: Duration = Duration::from_secs(1);
+
+impl Terminals {
+    /// Enters a session and begins its life.
+    pub(super) fn live(&self, session: Arc<Session>) {
+        lock(&self.inner.sessions).insert(session.key, session.clone());
+        let (this, idle) = (self.clone(), self.inner.bounds.idle);
+        let life = async move {
+            let read = async {
+                session.read_on().await;
+                // It ends with the shell and not with its terminal.
+                pending().await
+            };
+            let expire = async {
+                loop {
+                    session.unwatched(idle).await;
+                    if this.pass().await.is_some() {
+                        tracing::info!(session = session.name, "a terminal that nobody looked at is ended");
+                        session.kill();
+                    }
+                    pending::<()>().await;
+                }
+            };
+            this.end_with_shell(&session).or(read).or(expire).await;
+        };
+        // Detached: it ends with the shell.
+        self.inner.runtime.spawn(life).detach();
+    }
+
+    async fn end_with_shell(&self, session: &Arc<Session>) {
+        if let Err(error) = session.shell.exit_seen().await {
+            tracing::error!(session = session.name, %error, "the end of a shell cannot be seen");
+            pending::<()>().await;
+        }
+        let pass = self.pass().await;
+        let exited = match session.parent {
+            Parent::Us => session.shell.peek_exit().ok().flatten().map(|(status, usage)| Exited {
+                pid: session.shell.pid(),
+                status,
+                at_ms: clock::now_ms(),
+                usage: Some(usage),
+            }),
+            Parent::Keeper if pass.is_some() => session.told_exit(WORD_PATIENCE).await,
+            Parent::Keeper => return,
+        };
+        if pass.is_some() {
+            let leader = session.shell.pid();
+            blocking::unblock(move || shell::kill_session(leader)).await;
+            session.read_rest().await;
+            session.end(exited.map_or(Ending::Unseen, |exited| Ending::Shell(exited.status)));
+            lock(&self.inner.sessions).remove(&session.key);
+        } else if let Some(exited) = exited {
+            // Only its parent sees how it ended; the next worker is told by the keeper.
+            self.inner.custody.tell_exit(session.key, exited);
+        }
+        if matches!(session.parent, Parent::Us) {
+            let pid = session.shell.pid();
+            children::reap(pid, || pidfd::reap_child(pid));
+        }
+        drop(pass);
+        self.forget(session).await;
+    }
+}
