@@ -168,6 +168,14 @@ pub(crate) fn leads_a_group(pid: u32) -> bool {
     pid > 0 && group == pid && session == own
 }
 
+/// The session of a process. 0 is one that began in another namespace, or the kernel's own; `None`: there is no such process.
+#[expect(unsafe_code, reason = "rustix takes 0 for no answer")]
+pub(crate) fn session_of(pid: u32) -> Option<u32> {
+    let pid = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0)?;
+    // SAFETY: it takes a number and gives a number.
+    u32::try_from(unsafe { libc::getsid(pid) }).ok()
+}
+
 /// Whether the kernel signals groups by descriptor: asked with the signal that is none, of our own group.
 pub(crate) fn has_group_signals() -> bool {
     let Ok(own) = PidFd::open(std::process::id()) else { return false };

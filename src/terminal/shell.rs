@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, Signal, getsid};
+use rustix::process::Signal;
 
 use crate::error::{Error, Result};
 use crate::process::children::{self, Starting};
@@ -86,11 +86,7 @@ pub(super) fn start<T>(
 /// Kills all that is left of the session of a shell that has ended, but for what has gone to a session of its own. Walks about in
 /// `/proc`.
 pub(super) fn kill_session(leader: u32) {
-    let Some(session) = i32::try_from(leader).ok().and_then(Pid::from_raw) else { return };
-    let is_member = |pid: u32| {
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        pid.is_some_and(|pid| pid != session && getsid(Some(pid)) == Ok(session))
-    };
+    let is_member = |pid: u32| pid != leader && pidfd::session_of(pid) == Some(leader);
     let mut killed: HashSet<u32> = HashSet::new();
     for _ in 0..ROUNDS_MAX {
         let before = killed.len();
