@@ -10,6 +10,7 @@ mod deadline;
 mod exchange;
 mod head;
 mod request;
+mod socket;
 
 pub(crate) use self::{
     body::{BodyDecoder, Ending},
@@ -18,6 +19,7 @@ pub(crate) use self::{
     exchange::Exchange,
     head::Head,
     request::Request,
+    socket::{Heard, Opcode, Socket, masked},
 };
 
 /// What kept a request from getting its answer.

@@ -7,6 +7,7 @@
 mod body;
 mod expect;
 mod form;
+mod frame;
 mod step;
 mod wait;
 
@@ -19,7 +20,8 @@ pub use self::step::Part;
 pub(crate) use self::{
     body::{Body, Filler},
     expect::Expectation,
-    step::{Action, Mode, Plan, Raw, Send, Show, Step},
+    frame::Frame,
+    step::{Action, Mode, Plan, Raw, Send, Show, SocketTalk, Step},
     wait::{AnswerWait, StreamWait},
 };
 

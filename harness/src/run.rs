@@ -7,6 +7,7 @@
 mod check;
 mod cleanup;
 mod perform;
+mod sockets;
 mod steps;
 
 use std::{collections::BTreeMap, thread::JoinHandle};
@@ -87,6 +88,7 @@ struct Run<'a> {
     /// Which variables the fixture uses: only their values are turned back in the transcript.
     fixture: &'a str,
     streams: BTreeMap<String, OpenStream>,
+    sockets: BTreeMap<String, sockets::OpenSocket>,
     backgrounds: BTreeMap<String, JoinHandle<Result<Answer, ClientError>>>,
     /// The events of streams that were closed, for those that go on with them.
     closed: BTreeMap<String, Vec<Event>>,
@@ -121,6 +123,7 @@ impl<'a> Run<'a> {
             normaliser: Normaliser::new(Rules::embedded(), &case.text),
             fixture: &case.text,
             streams: BTreeMap::new(),
+            sockets: BTreeMap::new(),
             backgrounds: BTreeMap::new(),
             closed: BTreeMap::new(),
             kept: None,
@@ -156,6 +159,9 @@ impl<'a> Run<'a> {
     fn close(self) {
         for (_, stream) in self.streams {
             stream.conversation.into_answer().1.close(false);
+        }
+        for (_, socket) in self.sockets {
+            socket.close(false);
         }
         self.cleanup.run(self.target);
     }

@@ -112,7 +112,7 @@ impl Terminals {
             .ok_or(Error::TooManyViewers { max: viewers_max })?;
         loop {
             let slot = self.slot(name)?;
-            let session = {
+            let (session, is_new) = {
                 let turn = slot.lock_arc().await;
                 if !self.is_current(name, &slot) {
                     continue;
@@ -120,12 +120,12 @@ impl Terminals {
                 match &*turn {
                     Some(session) => {
                         session.resize(wanted.size);
-                        session.clone()
+                        (session.clone(), false)
                     }
-                    None => self.begin(name, (slot.clone(), turn), wanted.clone(), next_id()).await?,
+                    None => (self.begin(name, (slot.clone(), turn), wanted.clone(), next_id()).await?, true),
                 }
             };
-            match Viewer::of(&session, place) {
+            match Viewer::of(&session, place, is_new) {
                 Ok(viewer) => return Ok(viewer),
                 // It has ended meanwhile.
                 Err(back) => place = back,

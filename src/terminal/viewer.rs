@@ -63,10 +63,11 @@ pub(crate) struct Viewer {
 }
 
 impl Viewer {
-    /// One that begins; `None` when the session is over.
-    pub(super) fn of(session: &Arc<Session>, place: Place) -> Result<Self, Place> {
+    /// One that begins, with the past unless the session `is_new`. When the session is over it gives the place back.
+    pub(super) fn of(session: &Arc<Session>, place: Place, is_new: bool) -> Result<Self, Place> {
+        let at = is_new.then_some(0);
         match session.enter() {
-            Some(number) => Ok(Self { session: session.clone(), number, at: None, _place: place }),
+            Some(number) => Ok(Self { session: session.clone(), number, at, _place: place }),
             None => Err(place),
         }
     }

@@ -14,6 +14,15 @@ pub(crate) fn title(step: &Step) -> String {
             let open = raw.open.as_ref().map(|name| format!(", open as {name}")).unwrap_or_default();
             format!("raw bytes{close}{open}")
         }
+        Action::Socket { plan, name } => format!("socket {} {}, open as {name}", plan.method, plan.target),
+        Action::Talk(talk) => {
+            let end = match &talk.until {
+                Some(until) => format!(" until {until}"),
+                None if talk.closes => " to its end".to_owned(),
+                None => String::new(),
+            };
+            format!("{} {}{end}", if talk.frames.is_empty() { "listen to" } else { "talk on" }, talk.name)
+        }
         Action::Poll { plan, until } => format!("poll {} {} until {until}", plan.method, plan.target),
         Action::Await { stream, until } => format!("await {stream} until {until}"),
         Action::Finish { stream } => format!("read {stream} to its end"),
@@ -55,7 +64,10 @@ fn send_title(send: &Send) -> String {
 /// What a step sends, as the fixture writes it.
 pub(crate) fn request_lines(step: &Step) -> Vec<String> {
     match &step.action {
-        Action::Send(Send { plan, .. }) | Action::Poll { plan, .. } => plan_lines(plan),
+        Action::Send(Send { plan, .. }) | Action::Poll { plan, .. } | Action::Socket { plan, .. } => {
+            plan_lines(plan)
+        }
+        Action::Talk(talk) => talk.frames.iter().map(|frame| format!("> {}", frame.shown())).collect(),
         Action::Raw(raw) => {
             raw.pieces.iter().map(|piece| format!("> {}", text::quote_short(piece.as_bytes()))).collect()
         }

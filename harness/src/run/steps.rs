@@ -22,6 +22,8 @@ impl Run<'_> {
         let done = match &step.action {
             Action::Send(send) => self.send(send, step, &mut outcome),
             Action::Raw(raw) => self.raw(raw, step, &mut outcome),
+            Action::Socket { plan, name } => self.open_socket((plan, name), step, &mut outcome),
+            Action::Talk(talk) => self.talk(talk, step, &mut outcome),
             Action::Poll { plan, until } => self.poll(plan, until, step, &mut outcome),
             Action::Await { stream, until } => self.wait(stream, until, step, &mut outcome),
             Action::Finish { stream } => self.finish(stream, step, &mut outcome),
@@ -220,6 +222,10 @@ impl Run<'_> {
         step: &Step,
         outcome: &mut Outcome,
     ) -> Result<(), String> {
+        if let Some(socket) = self.sockets.remove(name) {
+            socket.close(reset);
+            return Ok(());
+        }
         let stream = self.take_stream(name)?;
         self.look(stream.conversation.view(), step, outcome)?;
         let (answer, connection) = stream.conversation.into_answer();
@@ -263,7 +269,7 @@ impl Run<'_> {
     }
 
     /// Writes an answer to the transcript and judges it.
-    fn show(
+    pub(super) fn show(
         &mut self,
         answer: &Answer,
         step: &Step,
@@ -303,7 +309,7 @@ impl Run<'_> {
         self.capture(answer, step)
     }
 
-    fn expect(&self, answer: View<'_>, step: &Step, outcome: &mut Outcome) -> Result<(), String> {
+    pub(super) fn expect(&self, answer: View<'_>, step: &Step, outcome: &mut Outcome) -> Result<(), String> {
         for expectation in &step.expect {
             outcome.sentences.extend(check::complaint(expectation, answer, &self.variables)?);
         }

@@ -34,7 +34,7 @@ impl Scene {
     }
 
     pub(crate) fn viewer(&self) -> Viewer {
-        Viewer::of(&self.session, self.place()).unwrap()
+        Viewer::of(&self.session, self.place(), false).unwrap()
     }
 }
 

@@ -69,5 +69,5 @@ fn another_worker_goes_on_at_once() {
     scene.print(b"x");
     scene.session.end(Ending::Moved);
     assert_eq!(viewer.look(), Some(Shown::Over(Ending::Moved)));
-    assert!(Viewer::of(&scene.session, scene.place()).is_err());
+    assert!(Viewer::of(&scene.session, scene.place(), false).is_err());
 }
