@@ -134,10 +134,10 @@ await sees('a row of colours', /0 {4}1 {4}2/);
 await picture('colours');
 
 await type('vim -u NONE -c "set nu" -c "syntax on" "$BOXD_TEST_FILE"');
-await sees('a full-screen program has the screen', /^ {2}1 first line$[\s\S]*^~/m);
+await sees('a full-screen program has the screen', /^ +1 first line$[\s\S]*^~/m);
 await page.keyboard.type('Gonew line by vim');
 await page.keyboard.press('Escape');
-await sees('and is worked with', /^ {2}3 new line by vim$/m);
+await sees('and is worked with', /^ +3 new line by vim$/m);
 await picture('vim');
 
 // The worker is killed in the middle of it.
@@ -150,10 +150,10 @@ process.kill(Number(before), 'SIGKILL');
 await page.waitForFunction(() => document.getElementById('status').className === 'failed', { timeout: SOON, polling: 10 }).catch(() => null);
 await page.waitForFunction(() => document.getElementById('status').className === 'there', { timeout: SOON }).catch(() => null);
 check('another worker serves', worker() !== before);
-await sees('after it was killed the page comes again by itself', /^ {2}3 new line by vim$/m);
+await sees('after it was killed the page comes again by itself', /^ +3 new line by vim$/m);
 await page.keyboard.type('othird by another worker');
 await page.keyboard.press('Escape');
-await sees('and the program goes on', /^ {2}4 third by another worker$/m);
+await sees('and the program goes on', /^ +4 third by another worker$/m);
 await picture('vim-after-the-kill');
 await page.keyboard.type(':wq');
 await page.keyboard.press('Enter');

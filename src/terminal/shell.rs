@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use rustix::process::Signal;
 
 use crate::error::{Error, Result};
@@ -54,7 +55,7 @@ pub(super) fn start<T>(
     }
     let mut env = inherited(user);
     env.entry("TERM".into()).or_insert_with(|| TERM.into());
-    let nul = |_| failed(io::ErrorKind::InvalidInput.into());
+    let nul = |_| failed(Errno::INVAL.into());
     let text = |text: &OsStr| CString::new(text.as_bytes()).map_err(nul);
     let birth = Birth {
         program: &text(program.as_os_str())?,

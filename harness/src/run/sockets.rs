@@ -121,7 +121,7 @@ impl Run<'_> {
         if let Some(until) = until.filter(|until| result.is_ok() && !open.holds(until)) {
             result = Err(format!("the socket ended before: {until}"));
         }
-        self.show_heard(&open, step, outcome);
+        // First, so that the transcript can show captured values by their names.
         for (name, from) in &step.capture {
             let (kind, pattern) = from.split_once(':').ok_or("a capture is `kind:text before it`")?;
             let said = open.said(kind);
@@ -129,6 +129,7 @@ impl Run<'_> {
             let word: String = rest.chars().take_while(|c| c.is_alphanumeric()).collect();
             self.set(name, word);
         }
+        self.show_heard(&open, step, outcome);
         open.heard.clear();
         if !talk.closes {
             self.sockets.insert(talk.name.clone(), open);

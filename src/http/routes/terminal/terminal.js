@@ -30,6 +30,8 @@ const theme = {
 
 const term = new Terminal({
   allowProposedApi: true, cursorBlink: true, fontSize: 14, scrollback: 10000, theme,
+  // Plain text on a coloured ground is to be read, too.
+  minimumContrastRatio: 4.5,
   fontFamily: 'ui-monospace, Menlo, Monaco, "DejaVu Sans Mono", "Noto Sans Mono CJK SC", "Courier New", monospace',
 });
 const fit = new FitAddon();
