@@ -41,6 +41,11 @@ package:
 sdk:
     cargo build --bin boxd && harness/sdk/run
 
+# Looks at the terminal's page in a headless Chromium; screenshots are in target/terminal
+[group('check')]
+terminal:
+    cargo build --bin boxd && harness/terminal/run
+
 # Does what CI does
 [group('check')]
 ci:

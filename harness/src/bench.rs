@@ -29,6 +29,7 @@ pub(crate) mod server;
 mod shell;
 mod start;
 mod statistics;
+mod terminal;
 mod text;
 mod watch;
 mod wire;
@@ -48,7 +49,7 @@ use self::{
 /// A figure or a small group: its name, whether it has to start the daemon itself, and how it is measured.
 type Figure = (&'static str, bool, fn(&Bench) -> io::Result<Measured>);
 
-const FIGURES: [Figure; 19] = [
+const FIGURES: [Figure; 20] = [
     ("exec", false, exec::measure),
     ("exec-user", true, exec::measure_as_user),
     ("clients", false, clients::measure),
@@ -68,6 +69,7 @@ const FIGURES: [Figure; 19] = [
     ("watch", false, watch::measure),
     ("ports", false, ports::measure),
     ("proxy", false, proxy::measure),
+    ("terminal", false, terminal::measure),
 ];
 
 /// What is measured.
