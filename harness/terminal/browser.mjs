@@ -169,7 +169,7 @@ await page.keyboard.type('q');
 // Two pages show one session.
 const second = await browser.newPage();
 await second.goto(`${url}/terminal?sessionId=browser`, { waitUntil: 'load' });
-await second.waitForFunction(() => window.terminal?.buffer.active.length > 1, { timeout: SOON }).catch(() => null);
+await second.waitForFunction(() => document.getElementById('status').className === 'there', { timeout: SOON, polling: 100 });
 await page.bringToFront();
 await type('clear; echo shared by t""wo');
 const shared = await second
@@ -178,7 +178,8 @@ const shared = await second
       const { active } = window.terminal.buffer;
       return Array.from({ length: active.length }, (_, row) => active.getLine(row)?.translateToString(true)).includes('shared by two');
     },
-    { timeout: SOON },
+    // Nothing is drawn in a page that is not in front.
+    { timeout: SOON, polling: 100 },
   )
   .catch(() => null);
 check('two pages show one session', shared !== null);

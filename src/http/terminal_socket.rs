@@ -31,7 +31,7 @@ const READ_BYTES: usize = 4 * 1024;
 
 /// How often a viewer is asked whether it is there, and how long it may say nothing. Every client answers by itself.
 const PING_EVERY: Duration = Duration::from_secs(30);
-const SILENCE_MAX: Duration = Duration::from_secs(120);
+const SILENCE_MAX: Duration = Duration::from_mins(2);
 
 /// How long the last word may take, and the other side's answer to it.
 const FAREWELL_MAX: Duration = Duration::from_secs(5);

@@ -37,12 +37,12 @@ pub(crate) struct Wanted {
     pub(crate) folder: PathBuf,
 }
 
-/// Starts a shell that leads a session on a terminal of its own; gives the terminal's other end. `hold` is called before, when all but
+/// Starts a shell that leads a session on a terminal of its own; gives the terminal's other end. `give_away` is called before, when all but
 /// the shell is there. Blocks until the program is executed.
 pub(super) fn start<T>(
     wanted: &Wanted,
     user: Option<&Identity>,
-    hold: impl FnOnce(&OwnedFd) -> io::Result<T>,
+    give_away: impl FnOnce(&OwnedFd) -> io::Result<T>,
 ) -> Result<(PidFd, OwnedFd, T)> {
     let name = wanted.shell.as_ref().map_or_else(usual, OsString::from);
     let failed = |source| Error::Shell { program: PathBuf::from(&name), source };
@@ -67,7 +67,7 @@ pub(super) fn start<T>(
         user: user.map(|user| &user.ids),
         leads_session: true,
     };
-    let held = hold(&master).map_err(failed)?;
+    let held = give_away(&master).map_err(failed)?;
     let pid = birth::spawn(&birth).map_err(|(_, source)| failed(source))?;
     children::born(&starting, pid);
     match PidFd::open(pid) {

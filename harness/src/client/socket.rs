@@ -5,6 +5,11 @@ use super::{ClientError, Connection, Deadline};
 /// Nobody looks at what the mask is.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
+/// In the second byte of a frame: that there is a mask, and where the length is that does not fit there.
+const MASKED: u8 = 0x80;
+const LENGTH_IN_16_BITS: u8 = 126;
+const LENGTH_IN_64_BITS: u8 = 127;
+
 /// A message of a server longer than this is broken.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -89,13 +94,13 @@ impl Socket {
 pub(crate) fn masked(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x80 | opcode as u8];
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
-        (Ok(length @ ..126), _) => frame.push(0x80 | length),
+        (Ok(length @ ..126), _) => frame.push(MASKED | length),
         (_, Ok(length)) => {
-            frame.push(0x80 | 126);
+            frame.push(MASKED | LENGTH_IN_16_BITS);
             frame.extend(length.to_be_bytes());
         }
         _ => {
-            frame.push(0x80 | 127);
+            frame.push(MASKED | LENGTH_IN_64_BITS);
             frame.extend((payload.len() as u64).to_be_bytes());
         }
     }
@@ -111,11 +116,11 @@ fn take_frame(bytes: &mut Vec<u8>) -> Result<Option<(u8, Vec<u8>)>, ClientError>
         return Err(ClientError::Malformed("a frame of a server's with a mask or an extension".to_owned()));
     }
     let (at, length) = match second {
-        126 => match bytes.get(2..4) {
+        LENGTH_IN_16_BITS => match bytes.get(2..4) {
             Some(length) => (4, usize::from(length[0]) << 8 | usize::from(length[1])),
             None => return Ok(None),
         },
-        127 => match bytes.get(2..).and_then(|rest| rest.first_chunk()) {
+        LENGTH_IN_64_BITS => match bytes.get(2..).and_then(|rest| rest.first_chunk()) {
             Some(length) => (10, usize::try_from(u64::from_be_bytes(*length)).unwrap_or(usize::MAX)),
             None => return Ok(None),
         },

@@ -114,7 +114,7 @@ fn it_is_unwatched_when_nobody_came_for_the_whole_time() {
     let leave = async {
         Timer::after(2 * idle).await;
         drop(viewer);
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     let began = Instant::now();
     let late = async {

@@ -27,17 +27,15 @@ impl Terminals {
             let read = async {
                 session.read_on().await;
                 // It ends with the shell and not with its terminal.
-                pending().await
+                pending::<()>().await;
             };
             let expire = async {
-                loop {
-                    session.unwatched(idle).await;
-                    if this.pass().await.is_some() {
-                        tracing::info!(session = session.name, "a terminal that nobody looked at is ended");
-                        session.kill();
-                    }
-                    pending::<()>().await;
+                session.unwatched(idle).await;
+                if this.pass().await.is_some() {
+                    tracing::info!(session = session.name, "a terminal that nobody looked at is ended");
+                    session.kill();
                 }
+                pending::<()>().await;
             };
             this.end_with_shell(&session).or(read).or(expire).await;
         };
