@@ -1,5 +1,6 @@
 //! boxd: a sandbox daemon. ARCHITECTURE.md is the map; each module's head says what it owns.
 
+mod calls;
 mod capabilities;
 pub mod cli;
 mod clock;
@@ -25,6 +26,7 @@ mod terminal;
 mod underway;
 mod upgrade;
 mod user;
+mod view;
 mod wire;
 mod worker;
 

@@ -104,7 +104,19 @@ impl Upload {
         Ok(Self { files: files.clone(), place: place.clone(), options, staging })
     }
 
-    /// The same for an entry that was found already: what it links to is not asked for.
+    /// Writes a file of which all bytes are there.
+    pub(crate) fn whole(
+        files: &Files,
+        place: &Place,
+        options: WriteOptions,
+        bytes: &[u8],
+    ) -> Result<Written> {
+        let mut upload = Self::begin(files, place, options)?;
+        upload.write(bytes)?;
+        upload.commit()
+    }
+
+    /// As `begin`, for an entry that was found already: what it links to is not asked for.
     pub(super) fn onto(files: &Files, entry: &Entry, place: &Place) -> Result<Self> {
         check_kind(place, entry.stat.as_ref())?;
         let options = WriteOptions::default();

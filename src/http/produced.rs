@@ -6,13 +6,11 @@
 //! disk.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
-use std::sync::atomic::Ordering;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use async_io::Timer;
-use futures_lite::{FutureExt, Stream};
+use futures_lite::Stream;
 use tide::Response;
 
 use super::refusal::{Doing, Refusal};
@@ -31,9 +29,6 @@ const TURN_BYTES: usize = 64 * 1024;
 
 /// How long one turn goes on making pieces: others wait.
 const TURN_TIME: Duration = Duration::from_millis(10);
-
-/// How long those whose turn it is may be without one of them coming to an end.
-const WAIT: Duration = Duration::from_secs(1);
 
 /// What makes the pieces. Each call may wait for a disk, and is short but for that.
 pub(crate) trait Producer: Send + 'static {
@@ -61,35 +56,6 @@ fn make_some(mut producer: Box<dyn Producer>) -> Result<Made> {
     Ok((made, Some(producer)))
 }
 
-/// Does a piece of work that may take the processor for a while: when it is its turn.
-pub(super) async fn in_turn<T: Send + 'static>(
-    files: &Files,
-    deed: impl FnOnce(&Files) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let mut turn = pin!(files.heavy.permits.acquire_arc());
-    let turn = loop {
-        let done = files.heavy.done.load(Ordering::Relaxed);
-        let waited = async {
-            Timer::after(WAIT).await;
-            None
-        };
-        match async { Some(turn.as_mut().await) }.or(waited).await {
-            None if files.heavy.done.load(Ordering::Relaxed) != done => {}
-            // Its turn has come, or nobody before it comes to an end.
-            permit => break permit,
-        }
-    };
-    files
-        .run(move |files| {
-            let result = deed(files);
-            // Here and not with the one who waits: who leaves does not end what is being made.
-            drop(turn);
-            files.heavy.done.fetch_add(1, Ordering::Relaxed);
-            result
-        })
-        .await
-}
-
 type Making = Pin<Box<dyn Future<Output = Result<Made>> + Send>>;
 
 /// See the module.
@@ -104,7 +70,7 @@ pub(crate) struct Produced {
 
 fn make(files: &Files, producer: Box<dyn Producer>) -> Making {
     let files = files.clone();
-    Box::pin(async move { in_turn(&files, move |_| make_some(producer)).await })
+    Box::pin(async move { files.run_in_turn(move |_| make_some(producer)).await })
 }
 
 impl Stream for Produced {
@@ -159,7 +125,7 @@ async fn begin<P: Producer>(
     open: impl FnOnce(&Files) -> Result<P> + Send + 'static,
 ) -> Result<Response> {
     let began = Instant::now();
-    let (mut first, mut producer) = in_turn(files, move |files| make_some(Box::new(open(files)?))).await?;
+    let (mut first, mut producer) = files.run_in_turn(move |files| make_some(Box::new(open(files)?))).await?;
     while first.len() < WHOLE_BYTES_MAX && began.elapsed() < WHOLE_TIME_MAX {
         let Some(more) = producer.take() else { break };
         let (piece, rest) = make(files, more).await?;

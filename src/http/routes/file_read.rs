@@ -2,23 +2,16 @@
 
 use std::path::PathBuf;
 
-use rustix::io::Errno;
 use tide::{Request, Response};
 
 use super::file_download;
 use super::file_listing::ListingBody;
-use crate::error::{Error, Result};
-use crate::filesystem::{Files, Info, Place, open_file};
+use crate::error::Error;
+use crate::filesystem::{Files, Found, Info, Place};
 use crate::http::context::Context;
 use crate::http::file_text::FileText;
 use crate::http::refusal::{Doing, Refusal};
 use crate::http::{file_view, produced, request, respond};
-
-/// What was found at a path.
-enum Found {
-    Folder,
-    File(std::fs::File, Info),
-}
 
 /// Reads a file, or lists a folder.
 ///
@@ -47,7 +40,7 @@ pub(crate) async fn get(request: Request<Context>) -> Result<Response, Refusal> 
     let is_download = wants_download(&request);
     let found = {
         let place = place.clone();
-        files.run(move |files| find(files, &place)).await
+        files.run(move |files| Found::find(files, &place)).await
     };
     let doing = if is_download { Doing::Opening } else { Doing::Reading };
     match found {
@@ -98,27 +91,6 @@ fn wants_download(request: &Request<Context>) -> bool {
     let accept = request::header_list(request, "accept");
     accept.contains("application/octet-stream")
         || !(accept.is_empty() || accept.contains("application/json") || accept.contains("*/*"))
-}
-
-/// Opens what is to be read. Nothing is waited for: what is neither a file nor a folder is refused.
-fn find(files: &Files, place: &Place) -> Result<Found> {
-    let failed = |action, errno| Error::file(action, &place.absolute, errno);
-    let stat = files.root.stat(&place.absolute, true).map_err(|errno| failed("stat", errno))?;
-    let info = Info::new(&stat);
-    if info.is_folder() {
-        return Ok(Found::Folder);
-    }
-    let refused = |info: Info| Error::NotRegular { path: place.absolute.clone(), kind: info.kind_name() };
-    if !info.is_file() {
-        return Err(refused(info));
-    }
-    let (file, stat) = open_file(&files.root, &place.absolute).map_err(|errno| match errno {
-        // It has gone since.
-        Errno::NOENT => failed("stat", errno),
-        errno => failed("open", errno),
-    })?;
-    let info = Info::new(&stat);
-    if info.is_file() { Ok(Found::File(file, info)) } else { Err(refused(info)) }
 }
 
 async fn list(files: &Files, place: Place) -> Result<Response, Refusal> {

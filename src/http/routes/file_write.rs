@@ -2,9 +2,9 @@
 
 use tide::{Request, Response};
 
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::filesystem::{
-    Condition, FOLDER_MODE, Files, Place, Tags, Upload, WriteOptions, Written, make_folders, parse_mode,
+    Condition, FOLDER_MODE, Place, Tags, Upload, WriteOptions, Written, make_folders, parse_mode,
 };
 use crate::http::context::Context;
 use crate::http::form::{BodyStream, Form, OVERHEAD_BYTES_MAX};
@@ -94,16 +94,10 @@ async fn json(request: &mut Request<Context>, place: Place) -> Result<Response, 
     }
     let written = {
         let (place, options) = (place.clone(), WriteOptions { mode, ..options });
-        files.run(move |files| write(files, &place, options, content.as_bytes())).await
+        files.run(move |files| Upload::whole(files, &place, options, content.as_bytes())).await
     };
     let written = written.map_err(|error| Refusal::File(Doing::Writing, error))?;
     done(request, &place, WRITTEN, Some(&written)).await
-}
-
-fn write(files: &Files, place: &Place, options: WriteOptions, bytes: &[u8]) -> Result<Written> {
-    let mut upload = Upload::begin(files, place, options)?;
-    upload.write(bytes)?;
-    upload.commit()
 }
 
 async fn form(request: &mut Request<Context>, place: Place) -> Result<Response, Refusal> {

@@ -6,7 +6,7 @@ use crate::filesystem::{Ignore, WatchAsked, Watcher};
 use crate::http::context::{Context, FollowerRoom};
 use crate::http::refusal::{Doing, Refusal};
 use crate::http::watch_stream::{Parts, WatchStream};
-use crate::http::{produced, request, respond};
+use crate::http::{request, respond};
 
 /// Behind a path: all below it, too.
 const RECURSIVE: &[u8] = b"/**";
@@ -48,7 +48,7 @@ pub(crate) async fn get(request: Request<Context>) -> Result<Response, Refusal> 
     let (mut watcher, mut has_begun) = opened.await.map_err(refused)?;
     while !has_begun {
         // A large tree takes its time, and not that of others.
-        let begun = produced::in_turn(files, move |_| watcher.begin().map(|is_done| (watcher, is_done)));
+        let begun = files.run_in_turn(move |_| watcher.begin().map(|is_done| (watcher, is_done)));
         (watcher, has_begun) = begun.await.map_err(refused)?;
     }
     let parts = Parts {

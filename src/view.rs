@@ -1,4 +1,10 @@
 //! The core's types as the wire shows them. One function a type; no decisions.
+//!
+//! HTTP and MCP show the same things in the same words, so this stands between both and the core.
+
+pub(crate) mod file;
+pub(crate) mod log_text;
+pub(crate) mod piece;
 
 use std::time::{Duration, UNIX_EPOCH};
 
