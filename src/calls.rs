@@ -3,3 +3,4 @@
 //! Requests come in the wire's types and answers go out in the core's. Nothing here knows who asked.
 
 pub(crate) mod start;
+pub(crate) mod stdin;

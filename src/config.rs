@@ -82,6 +82,19 @@ pub struct Access {
     pub cors_allow_origins: Vec<String>,
 }
 
+/// Providers of models.
+#[derive(Debug, Clone, Default)]
+pub struct CodegenSettings {
+    /// Relace's key; it is asked when there is one.
+    pub relace_key: Option<Secret>,
+    /// Where Relace is.
+    pub relace_base_url: String,
+    /// Morph's key.
+    pub morph_key: Option<Secret>,
+    /// Where Morph is.
+    pub morph_base_url: String,
+}
+
 /// Limits of requests.
 #[derive(Debug, Clone)]
 pub struct RequestLimits {
@@ -186,6 +199,8 @@ pub struct Config {
     pub streams: Streams,
     /// What is kept.
     pub retention: Retention,
+    /// Providers of models.
+    pub codegen: CodegenSettings,
     /// Whose commands and file operations are; `None` is the daemon's own user.
     pub user: Option<Identity>,
     /// The tunnel to begin with: JSON in base64.

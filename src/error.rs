@@ -234,6 +234,32 @@ pub(crate) enum Error {
         /// What it is.
         kind: &'static str,
     },
+    /// A file is wanted.
+    #[error("path is a directory, not a file")]
+    IsFolder,
+    /// What is no text would come back as something else.
+    #[error("{} is not text in UTF-8", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no key of a provider.
+    #[error(
+        "codegen tools are not configured, follow this documentation to configure it: https://docs.blaxel.ai/Sandboxes/Codegen"
+    )]
+    CodegenUnconfigured,
+    /// The provider of a model did not do what it was asked for.
+    #[error("{why}")]
+    Provider {
+        /// In whole words.
+        why: String,
+    },
+    /// Not a regular expression.
+    #[error("invalid file pattern regex: {why}")]
+    InvalidPattern {
+        /// What is wrong with it.
+        why: String,
+    },
     /// A folder is wanted.
     #[error("path is not a directory")]
     NotFolder,

@@ -15,6 +15,7 @@ mod archive;
 mod change;
 mod condition;
 mod copy;
+mod edit;
 mod files;
 mod find;
 mod folder;
@@ -37,10 +38,12 @@ pub(crate) use archive::{Format, Packing, UnpackBounds, unpack};
 pub(crate) use change::{Change, change, parse_mode};
 pub(crate) use condition::{Condition, Tags};
 pub(crate) use copy::copy;
+pub(crate) use edit::{Edit, Edited, edit as edit_file, read_whole};
 pub(crate) use files::{Files, NamesRoom};
 pub(crate) use find::{Find, FindOptions, Step};
 pub(crate) use folder::{FOLDER_MODE, Removal, Removed, link, make_folders, move_to};
 pub(crate) use found::Found;
+pub(crate) use in_turn::TURN_TIME;
 pub(crate) use info::Info;
 pub(crate) use listing::Listing;
 pub(crate) use multipart::{Part, PartUpload, UploadBounds, UploadId, Uploads, WantedPart};
@@ -48,8 +51,8 @@ pub(crate) use path::{Place, collapse, path};
 pub(crate) use pending::{Pending, sweep};
 pub(crate) use root::{Root, open_file};
 pub(crate) use search::{
-    Content, ContentOptions, FileHits, Fuzzy, Hit, QUERY_BYTES_MAX, Ranked, Scope, Stop, Walk, Wanted,
-    is_searchable, split_query,
+    Content, ContentOptions, EXCLUDED_FOLDERS, FileHits, Fuzzy, Hit, Needle, QUERY_BYTES_MAX, Ranked, Scope,
+    Stop, Walk, Wanted, is_searchable, split_query,
 };
 pub(crate) use staging::staging_file;
 pub(crate) use tree::{Tree, TreeFile, TreeLimits, TreeOptions, names as names_of};

@@ -49,7 +49,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use tide::http::Method;
 
+use crate::codegen::Codegen;
 use crate::config::Config;
+use crate::mcp::{Leaving, Mcp, Settings as McpSettings};
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
 use crate::underway::Underway;
@@ -59,9 +61,9 @@ use context::{Context, Shared};
 use port_proxy::PortProxy;
 use route_table::RouteTable;
 use routes::{
-    archive, content_search, docs, file_deeds, file_find, file_read, file_remove, file_search, file_write,
-    multipart, network, process, process_end, process_logs, process_start, process_stats, process_stdin,
-    system, terminal, terminal_page, tree, upgrade, watch,
+    archive, codegen, content_search, docs, file_deeds, file_find, file_read, file_remove, file_search,
+    file_write, mcp, multipart, network, process, process_end, process_logs, process_start, process_stats,
+    process_stdin, system, terminal, terminal_page, tree, upgrade, watch,
 };
 use wire::Application;
 
@@ -100,6 +102,7 @@ fn register(app: &mut tide::Server<Context>, has_terminals: bool) -> RouteTable 
     if has_terminals {
         register_terminals(t, app);
     }
+    register_agents(t, app);
     // HEAD says that the route exists and looks at nothing, like the known server; elsewhere it is no route.
     for pattern in ["/health", "/process", "/process/:id", "/process/:id/logs", "/process/:id/logs/stream"] {
         t.route(app, Head, pattern, |_request| async { Ok(respond::empty(200)) });
@@ -171,6 +174,16 @@ fn register_network(t: &mut RouteTable, app: &mut tide::Server<Context>) {
     t.route(app, Head, "/network/process/:id/ports", |_request| async { Ok(respond::empty(200)) });
 }
 
+/// What agents ask for: tools, and changes that a model makes.
+fn register_agents(t: &mut RouteTable, app: &mut tide::Server<Context>) {
+    use Method::{Get, Head, Post, Put};
+    t.route(app, Post, "/mcp", mcp::post);
+    t.route(app, Get, "/mcp", mcp::get);
+    t.route(app, Put, "/codegen/fastapply/:file", codegen::fastapply);
+    t.route(app, Get, "/codegen/reranking/:file", codegen::reranking);
+    t.route(app, Head, "/codegen/reranking/:file", |_request| async { Ok(respond::empty(200)) });
+}
+
 /// The application above a sandbox.
 pub(crate) fn application(
     config: &Config,
@@ -204,8 +217,21 @@ fn context(
     shutdown: Arc<Shutdown>,
     routes: RouteTable,
 ) -> Context {
+    let codegen = Codegen::new(&config.codegen);
+    let settings = McpSettings {
+        keep_alive_disabled: config.keep_alive_disabled,
+        inline_bytes_max: config.streams.inline_bytes_max,
+        response_bytes_max: config.streams.response_bytes_max,
+    };
+    let leaving: Leaving = {
+        let shutdown = shutdown.clone();
+        Arc::new(move || Box::pin(shutdown.listen()))
+    };
+    let mcp = Mcp::new(sandbox.clone(), codegen.clone(), runtime.clone(), settings, leaving);
     Context::new(Shared {
         sandbox,
+        codegen,
+        mcp,
         runtime,
         upgrader,
         access: config.access.clone(),

@@ -5,6 +5,7 @@
 //! stand in one file each, named after the type.
 
 pub(crate) mod capabilities;
+pub(crate) mod codegen;
 pub(crate) mod decode;
 pub(crate) mod escape;
 pub(crate) mod file;

@@ -11,7 +11,7 @@ use crate::process::{
     Limits, PortsAnswer, Process, ProcessSpec, Reason, RestartPolicy, State, wait_for_ports,
 };
 use crate::sandbox::Sandbox;
-use crate::view::log_text::Stretch;
+use crate::view::log_text::{Shown, Stretch};
 use crate::wire::ProcessRequest;
 use crate::wire::limits::ProcessLimits;
 
@@ -97,7 +97,7 @@ pub(crate) async fn until_open(process: &Arc<Process>, ports: Vec<u16>) -> Resul
 /// The end of a process's output for an error text.
 async fn quoted_output(process: &Arc<Process>) -> String {
     let stretch = Stretch::tail(process.log.clone(), process.spec.restart, QUOTED_BYTES);
-    stretch.plain().await.trim_end().to_owned()
+    stretch.plain(Shown::Both).await.trim_end().to_owned()
 }
 
 /// The ports that a client names, each once.

@@ -12,8 +12,8 @@ use clap::builder::BoolishValueParser;
 use super::host;
 use super::units::{duration, positive_duration};
 use crate::config::{
-    Access, Bounds, Config, Listen, LogFormat, Processes, RequestLimits, Retention, Secret, StreamDialect,
-    Streams, TerminalLimits, UploadLimits,
+    Access, Bounds, CodegenSettings, Config, Listen, LogFormat, Processes, RequestLimits, Retention, Secret,
+    StreamDialect, Streams, TerminalLimits, UploadLimits,
 };
 use crate::user::{self, Identity};
 
@@ -304,6 +304,7 @@ impl ServeArgs {
                 sessions_max: self.max_terminals,
                 idle: self.terminal_idle,
             },
+            codegen: codegen(&known)?,
             root: self.root,
             working_dir: self.working_dir.or_else(|| known.path("WORKDIR")),
             log_dir: self
@@ -404,6 +405,31 @@ impl Known<'_> {
             matches!(v.to_string_lossy().as_ref(), "1" | "t" | "T" | "true" | "TRUE" | "True")
         })
     }
+}
+
+/// Keys of providers stand in the environment alone: a command line is seen by everybody.
+fn codegen(known: &Known<'_>) -> Result<CodegenSettings, String> {
+    let key = |name| {
+        let Some(value) = known.text(name) else { return Ok(None) };
+        let text = value.to_string_lossy().trim().to_owned();
+        // It becomes a header.
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(format!("{name} must consist of visible ASCII characters"));
+        }
+        Ok((!text.is_empty()).then(|| Secret::new(text)))
+    };
+    let url = |name, default: &str| {
+        let url =
+            known.text(name).map_or_else(|| default.to_owned(), |url| url.to_string_lossy().into_owned());
+        let is_http = url.starts_with("http://") || url.starts_with("https://");
+        if is_http { Ok(url) } else { Err(format!("{name} is `{url}`, which is no http or https URL")) }
+    };
+    Ok(CodegenSettings {
+        relace_key: key("RELACE_API_KEY")?,
+        relace_base_url: url("RELACE_BASE_URL", "https://models.relace.ai")?,
+        morph_key: key("MORPH_API_KEY")?,
+        morph_base_url: url("BOXD_MORPH_BASE_URL", "https://api.morphllm.com")?,
+    })
 }
 
 fn workload_user(flag: Option<String>, known: &Known<'_>) -> Result<Option<Identity>, String> {

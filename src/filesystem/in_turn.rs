@@ -13,7 +13,30 @@ use crate::error::Result;
 /// How long those whose turn it is may be without one of them coming to an end.
 const WAIT: Duration = Duration::from_secs(1);
 
+/// How long one turn goes on at most, when there is more to do: others wait.
+pub(crate) const TURN_TIME: Duration = Duration::from_millis(10);
+
 impl Files {
+    /// Goes on with something, a turn at a time, until it says that it is done.
+    pub(crate) async fn run_in_turns<S: Send + 'static>(
+        &self,
+        mut state: S,
+        turn: fn(&mut S) -> Result<bool>,
+    ) -> Result<S> {
+        loop {
+            let (later, is_more) = self
+                .run_in_turn(move |_| {
+                    let is_more = turn(&mut state)?;
+                    Ok((state, is_more))
+                })
+                .await?;
+            if !is_more {
+                return Ok(later);
+            }
+            state = later;
+        }
+    }
+
     /// Does a piece of work that may take the processor for a while: when it is its turn.
     pub(crate) async fn run_in_turn<T: Send + 'static>(
         &self,

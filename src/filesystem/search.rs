@@ -20,13 +20,14 @@ mod pseudo;
 mod ranking;
 mod read_at;
 mod scan;
+mod sieve;
 mod stop;
 mod walk;
 
 pub(crate) use content::{Content, ContentOptions, FileHits};
 pub(crate) use fuzzy::{Fuzzy, split as split_query};
-pub(crate) use needle::{QUERY_BYTES_MAX, is_searchable};
+pub(crate) use needle::{Needle, QUERY_BYTES_MAX, is_searchable};
 pub(crate) use ranking::Ranked;
 pub(crate) use scan::Hit;
 pub(crate) use stop::{Stop, Wanted};
-pub(crate) use walk::{Scope, Walk};
+pub(crate) use walk::{EXCLUDED_FOLDERS, Scope, Walk};

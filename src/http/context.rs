@@ -11,7 +11,9 @@ use super::presence::Presence;
 use super::refusal::Refusal;
 use super::route_table::RouteTable;
 use super::upgraded::ThenSlot;
+use crate::codegen::Codegen;
 use crate::config::{Access, RequestLimits, Streams};
+use crate::mcp::Mcp;
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
 use crate::underway::Piece;
@@ -28,6 +30,10 @@ pub(crate) struct Context {
 pub(crate) struct Shared {
     /// The core.
     pub(crate) sandbox: Sandbox,
+    /// Models of providers.
+    pub(crate) codegen: Codegen,
+    /// Tools for agents.
+    pub(crate) mcp: Mcp,
     /// For work that outlives its request.
     pub(crate) runtime: Runtime,
     /// Replaces the worker.

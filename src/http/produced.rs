@@ -16,7 +16,7 @@ use tide::Response;
 use super::refusal::{Doing, Refusal};
 use super::respond;
 use crate::error::Result;
-use crate::filesystem::{Files, Wanted};
+use crate::filesystem::{Files, TURN_TIME, Wanted};
 
 /// Answers that are smaller are put together before they are sent, so that they have a length.
 const WHOLE_BYTES_MAX: usize = 64 * 1024;
@@ -26,9 +26,6 @@ const WHOLE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// What one turn makes at least, unless its time is up or there is no more.
 const TURN_BYTES: usize = 64 * 1024;
-
-/// How long one turn goes on making pieces: others wait.
-const TURN_TIME: Duration = Duration::from_millis(10);
 
 /// What makes the pieces. Each call may wait for a disk, and is short but for that.
 pub(crate) trait Producer: Send + 'static {

@@ -9,6 +9,7 @@ use super::guard::TurnedAway;
 use super::port_proxy::Trouble;
 use super::target::BadTarget;
 use crate::error::Error;
+use crate::mcp::Unacceptable;
 use crate::wire::decode::DecodeError;
 use crate::wire::json;
 use crate::wire::system::ErrorResponse;
@@ -79,6 +80,8 @@ pub(crate) enum Refusal {
     Port(Trouble),
     /// The caller may not come in.
     TurnedAway(TurnedAway),
+    /// Not what MCP wants; answered in plain text.
+    Mcp(McpRefusal),
     /// A handler panicked.
     Panic,
 }
@@ -127,6 +130,9 @@ impl Refusal {
             | Self::NoSuchLowercaseIdentifier(_) => 404,
             Self::NotATree | Self::FileCut => 422,
             Self::Range { .. } => 416,
+            Self::Mcp(McpRefusal::NoStream) => 405,
+            Self::Mcp(McpRefusal::ContentType) => 415,
+            Self::Mcp(McpRefusal::Accept | McpRefusal::Version | McpRefusal::Message(_)) => 400,
             Self::BodySlow => 408,
             Self::BodyTooLarge(_) => 413,
             // The known server's: a part that breaks off is its own trouble.
@@ -182,6 +188,7 @@ impl Refusal {
             Self::TurnedAway(TurnedAway::CrossSite) => {
                 "cross-site requests are refused: allow the origin with --cors-allow-origin".to_owned()
             }
+            Self::Mcp(why) => why.to_string(),
             Self::Panic => "internal error".to_owned(),
         }
     }
@@ -196,6 +203,26 @@ impl Refusal {
         };
         json::to_vec(&ErrorResponse { error: self.text(), code })
     }
+}
+
+/// Why a request is none of MCP's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum McpRefusal {
+    /// It is no JSON.
+    #[error("Content-Type must be 'application/json'")]
+    ContentType,
+    /// The client does not take what the protocol may answer.
+    #[error("Accept must contain both 'application/json' and 'text/event-stream'")]
+    Accept,
+    /// A version of the protocol that is not known.
+    #[error("Bad Request: Unsupported protocol version (supported versions: {})", crate::mcp::VERSIONS.join(","))]
+    Version,
+    /// There is no stream.
+    #[error("SSE streaming not supported. Please use POST for MCP communication.")]
+    NoStream,
+    /// The body is no message.
+    #[error("{0}")]
+    Message(Unacceptable),
 }
 
 /// What was being done with a file when it failed: the words before the error, and what a missing file means.
@@ -233,6 +260,10 @@ pub(crate) enum Doing {
     Assembling,
     /// Unpacking an archive.
     Unpacking,
+    /// Changing it by a model.
+    Applying,
+    /// Ranking files by a model.
+    Ranking,
     /// Looking after the folder of uploads in parts.
     KeepingUploads,
     /// Anything else: the error says it all.
@@ -274,6 +305,8 @@ impl Doing {
             Self::DeletingFile => "error deleting file: ",
             Self::DeletingFolder => "error deleting directory: ",
             Self::Finding => "error walking directory: ",
+            Self::Applying => "error writing file: ",
+            Self::Ranking => "failed to read directory: ",
             Self::Unpacking => "error extracting archive: ",
             Self::KeepingUploads => "failed to access uploads: ",
             Self::Reading | Self::Deleting | Self::Other => "",
@@ -337,7 +370,9 @@ fn core_status(error: &Error) -> u16 {
         | Error::InvalidSignal { .. }
         | Error::InvalidPermissions { .. }
         | Error::NoTunnel
-        | Error::NotFolder => 400,
+        | Error::NotFolder
+        | Error::IsFolder
+        | Error::CodegenUnconfigured => 400,
         Error::NotRunning { .. } | Error::Signal { .. } | Error::UploadNotFound { .. } => 404,
         Error::PreconditionFailed => 412,
         Error::FileExists { .. }
@@ -360,7 +395,10 @@ fn core_status(error: &Error) -> u16 {
         | Error::BadArchive { .. }
         | Error::PortsUnreadable { .. }
         | Error::InvalidTunnel { .. }
-        | Error::TooMuch { .. } => 422,
+        | Error::TooMuch { .. }
+        | Error::NotText { .. }
+        | Error::Provider { .. }
+        | Error::InvalidPattern { .. } => 422,
         Error::ArchiveTooLarge { .. } => 413,
         // The last three are the known server's.
         Error::StdinFailed { .. }

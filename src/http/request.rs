@@ -57,10 +57,15 @@ pub(crate) fn is_sdk(request: &Request<Context>) -> bool {
     negotiate::is_sdk(header(request, "user-agent").unwrap_or_default(), names)
 }
 
+/// Takes what is held while a request may still change something: a hand-over to another worker waits until it is dropped.
+pub(crate) fn take_change(request: &mut Request<Context>) -> Option<Change> {
+    let ext: &mut tide::http::Extensions = AsMut::<tide::http::Request>::as_mut(request).ext_mut();
+    ext.remove::<Change>()
+}
+
 /// What the request was to change is changed: a hand-over to another worker need not wait for the rest of it.
 pub(crate) fn change_made(request: &mut Request<Context>) {
-    let ext: &mut tide::http::Extensions = AsMut::<tide::http::Request>::as_mut(request).ext_mut();
-    drop(ext.remove::<Change>());
+    drop(take_change(request));
 }
 
 /// Refuses a request that would wait, or stream, on a connection that is to be over soon.

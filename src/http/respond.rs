@@ -6,7 +6,7 @@ use tide::http::Body;
 
 use super::body::PulledSlot;
 use super::json_body::JsonBody;
-use super::refusal::Refusal;
+use super::refusal::{McpRefusal, Refusal};
 use crate::error::Result;
 
 /// The `Content-Type` of every JSON answer.
@@ -66,10 +66,17 @@ pub(crate) fn refusal(refusal: &Refusal) -> Response {
         response.insert_header("content-range", format!("bytes */{size}"));
         return response;
     }
+    if let Refusal::Mcp(why) = refusal
+        && *why != McpRefusal::NoStream
+    {
+        // As the known server has it, and its clients show it.
+        return whole(status, "text/plain; charset=utf-8", format!("{}\n", refusal.text()).into_bytes());
+    }
     let mut response = whole(status, JSON, refusal.body());
     match status {
         // The rest of the body is not read, so the connection cannot go on.
         408 | 413 => response.insert_header("connection", "close"),
+        405 => response.insert_header("allow", "POST"),
         401 => response.insert_header("www-authenticate", "Bearer realm=\"boxd\""),
         503 => response.insert_header("retry-after", "1"),
         _ => {}

@@ -1,6 +1,7 @@
 //! Endpoints, one file a resource: read the request, call the core, shape the answer.
 
 pub(crate) mod archive;
+pub(crate) mod codegen;
 pub(crate) mod content_search;
 pub(crate) mod docs;
 pub(crate) mod file_deeds;
@@ -11,6 +12,7 @@ pub(crate) mod file_read;
 pub(crate) mod file_remove;
 pub(crate) mod file_search;
 pub(crate) mod file_write;
+pub(crate) mod mcp;
 pub(crate) mod multipart;
 pub(crate) mod network;
 pub(crate) mod port;

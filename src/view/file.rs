@@ -2,12 +2,12 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
-use crate::filesystem::{Info, Method, WatchEvent, WatchOp};
+use crate::filesystem::{Info, Method, Place, WatchEvent, WatchOp};
 use crate::user::Names;
 use crate::wire::file::{FileResponse, StatResponse, SubdirectoryResponse, WatchEventResponse};
 use crate::wire::rfc3339;
@@ -40,6 +40,14 @@ pub(crate) fn text(bytes: &OsStr) -> String {
 pub(crate) fn encoded(path: &Path) -> Option<String> {
     let bytes = path.as_os_str().as_bytes();
     std::str::from_utf8(bytes).is_err().then(|| percent_encode(bytes, ESCAPED).to_string())
+}
+
+/// The working folder is shown by its path, everything else as it was asked for.
+pub(crate) fn shown(mut place: Place) -> Place {
+    if place.given.as_os_str() == "." {
+        place.given = PathBuf::from(&place.absolute);
+    }
+    place
 }
 
 /// A file without its content.

@@ -54,10 +54,10 @@ impl Stretch {
         self.until.total() == 0 && !self.log.has_restarted()
     }
 
-    /// Both streams as plain text.
-    pub(crate) async fn plain(&self) -> String {
+    /// It as plain text.
+    pub(crate) async fn plain(&self, shown: Shown) -> String {
         let mut json = b"\"".to_vec();
-        let mut text = self.text(Shown::Both);
+        let mut text = self.text(shown);
         while let Some(Ok(bytes)) = text.next().await {
             json.extend_from_slice(&bytes);
         }

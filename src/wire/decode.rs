@@ -84,5 +84,10 @@ pub(crate) fn decode<R: Record>(body: &[u8]) -> Result<R, DecodeError> {
     Err(DecodeError::Missing { record: error::short_name(R::TYPE), fields })
 }
 
+/// Whether a text begins with a JSON value.
+pub(crate) fn check_syntax(text: &[u8]) -> Result<(), SyntaxError> {
+    Value::first(text).map(drop)
+}
+
 #[cfg(test)]
 mod tests;

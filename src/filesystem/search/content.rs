@@ -11,18 +11,17 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use globset::GlobSet;
 use rustix::io::Errno;
 
 use super::folder::Folder;
 use super::job::{Job, Turn};
 use super::needle::Needle;
 use super::scan::{Eye, Hit, Wish};
+use super::sieve::Sieve;
 use super::stop::Stop;
 use super::walk::{Scope, Walk};
 use crate::error::{Error, Result};
 use crate::filesystem::listing::Kind;
-use crate::filesystem::tree::globs;
 use crate::filesystem::{Files, Place};
 
 /// Files of the first turn, which answers soon where there is much to find, and of later ones, which are twice as many each.
@@ -43,10 +42,14 @@ const FILES_PER_THREAD: usize = 8;
 pub(crate) struct ContentOptions {
     /// The text, as it is.
     pub(crate) query: String,
+    /// What is looked for instead.
+    pub(crate) needle: Option<Needle>,
     /// Whether upper and lower case differ.
     pub(crate) case_sensitive: bool,
-    /// Only files whose names fit it.
+    /// Only files whose names fit it; when it has a slash, whose paths do.
     pub(crate) file_pattern: Option<String>,
+    /// Not those that fit this.
+    pub(crate) exclude_pattern: Option<String>,
     /// Lines around each hit that are told with it.
     pub(crate) context_lines: usize,
     /// How many hits are enough; `None` is no bound.
@@ -71,7 +74,7 @@ pub(crate) struct Content {
     stop: Stop,
     /// `None` when nothing can be found.
     needle: Option<Needle>,
-    patterns: Option<GlobSet>,
+    sieve: Sieve,
     context_lines: usize,
     left: Option<usize>,
     batch: usize,
@@ -88,8 +91,8 @@ impl Content {
         Ok(Self {
             walk,
             stop,
-            needle: Needle::new(&options.query, options.case_sensitive),
-            patterns: options.file_pattern.and_then(|pattern| globs(&[pattern])),
+            needle: options.needle.or_else(|| Needle::new(&options.query, options.case_sensitive)),
+            sieve: Sieve::new(options.file_pattern, options.exclude_pattern),
             context_lines: options.context_lines,
             left: options.hits_max,
             batch: BATCH_FILES,
@@ -106,7 +109,7 @@ impl Content {
             return Ok(None);
         }
         if self.jobs.is_empty() {
-            let (jobs, is_end) = collect(&mut self.walk, self.patterns.as_ref(), self.batch)?;
+            let (jobs, is_end) = collect(&mut self.walk, &self.sieve, self.batch)?;
             if jobs.is_empty() {
                 return Ok((!is_end).then(Vec::new));
             }
@@ -119,7 +122,7 @@ impl Content {
         let helpers = Helpers::take((self.jobs.len() / FILES_PER_THREAD).saturating_sub(1));
         self.eyes.resize_with((helpers.0 + 1).max(self.eyes.len()), || Mutex::new(Eye::new()));
         let (jobs, next_job) = (self.jobs.make_contiguous(), AtomicUsize::new(0));
-        let (walk, patterns, eyes) = (&mut self.walk, self.patterns.as_ref(), &self.eyes);
+        let (walk, sieve, eyes) = (&mut self.walk, &self.sieve, &self.eyes);
         let work = |eye: &Mutex<Eye>| work(jobs, &next_job, eye, &turn);
         let more = thread::scope(|scope| {
             let work = &work;
@@ -133,7 +136,7 @@ impl Content {
                         .ok()
                 })
                 .collect();
-            let more = collect(walk, patterns, wanted);
+            let more = collect(walk, sieve, wanted);
             let mut result = work(&eyes[0]);
             for helper in helping {
                 result = result.and(helper.join().unwrap_or(Err(Errno::IO)));
@@ -174,11 +177,7 @@ fn no_descriptor(errno: Errno, walk: &Walk) -> Error {
 }
 
 /// Takes files from the walk; and whether it is at its end.
-fn collect(
-    walk: &mut Walk,
-    patterns: Option<&GlobSet>,
-    wanted: usize,
-) -> Result<(VecDeque<Mutex<Job>>, bool)> {
+fn collect(walk: &mut Walk, sieve: &Sieve, wanted: usize) -> Result<(VecDeque<Mutex<Job>>, bool)> {
     let mut jobs: VecDeque<Mutex<Job>> = VecDeque::new();
     let mut folders = 0;
     for _ in 0..BATCH_ENTRIES_MAX {
@@ -188,7 +187,7 @@ fn collect(
         if !walk.advance()? {
             return Ok((jobs, true));
         }
-        if walk.kind() != Kind::File || !patterns.is_none_or(|globs| globs.is_match(walk.name())) {
+        if walk.kind() != Kind::File || !sieve.lets_through(walk) {
             continue;
         }
         let Some(folder) = walk.folder().cloned() else { continue };

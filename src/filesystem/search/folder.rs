@@ -1,11 +1,14 @@
 //! `Folder`: an open folder of a search. They are counted, because a thousand searches at once must leave descriptors for the rest.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+
+use crate::filesystem::Info;
 
 /// Folders that all searches hold open before they stop to open some ahead: a quarter of the descriptors of a small limit.
 const PLENTY: usize = 1024;
@@ -28,6 +31,21 @@ impl Folder {
         let flags =
             OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         rustix::fs::openat(&self.0, name, flags, Mode::empty()).map(Self::new)
+    }
+
+    /// A regular file in this one; `None` when it is none, or cannot be read. A link is not followed, nothing is waited for.
+    ///
+    /// # Errors
+    /// The daemon has no descriptor left.
+    pub(super) fn open_file(&self, name: &OsStr) -> Result<Option<(File, Info)>, Errno> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(&self.0, name, flags, Mode::empty()) {
+            Err(errno @ (Errno::MFILE | Errno::NFILE)) => return Err(errno),
+            Err(_) => return Ok(None),
+            Ok(file) => File::from(file),
+        };
+        let info = rustix::fs::fstat(&file).map(|stat| Info::new(&stat));
+        Ok(info.ok().filter(Info::is_file).map(|info| (file, info)))
     }
 
     /// Which folder of the machine it is.

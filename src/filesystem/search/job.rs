@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::folder::Folder;
 use super::scan::{Eye, Hit, Scan, Wish};
 use super::stop::Stop;
-use crate::filesystem::Info;
 
 /// Bytes that are read in one turn: then what was found is told.
 const TURN_BYTES_MAX: u64 = 128 << 20;
@@ -111,20 +109,10 @@ impl Job {
 
     /// Opens the file. Nothing is waited for, and what is no regular file is not read, whatever it was a moment ago.
     fn open(&self) -> Result<State, Errno> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let name = self.path.file_name().unwrap_or_default();
-        let file = match rustix::fs::openat(&self.folder, name, flags, Mode::empty()) {
-            Err(errno @ (Errno::MFILE | Errno::NFILE)) => return Err(errno),
-            Err(_) => return Ok(State::Done),
-            Ok(file) => file,
-        };
-        let info = rustix::fs::fstat(&file).map(|stat| Info::new(&stat));
-        Ok(match info {
-            Ok(info) if info.is_file() => {
-                let scan = if self.is_pseudo { Scan::pseudo() } else { Scan::new(info.size) };
-                State::Open(File::from(file), scan)
-            }
-            _ => State::Done,
-        })
+        let opened = self.folder.open_file(self.path.file_name().unwrap_or_default())?;
+        Ok(opened.map_or(State::Done, |(file, info)| {
+            let scan = if self.is_pseudo { Scan::pseudo() } else { Scan::new(info.size) };
+            State::Open(file, scan)
+        }))
     }
 }

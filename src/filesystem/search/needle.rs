@@ -1,5 +1,7 @@
 //! `Needle`: the text that is searched for.
 
+use std::ops::Range;
+
 use grep_matcher::Matcher;
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 
@@ -14,9 +16,15 @@ pub(crate) fn is_searchable(query: &str) -> bool {
     !query.is_empty() && query.len() <= QUERY_BYTES_MAX
 }
 
+/// The longest match of a pattern that is found across the windows of a line longer than one.
+const MATCH_BYTES_MAX: usize = 4 << 10;
+
+/// Matches in one line that are told.
+const MATCHES_MAX: usize = 1000;
+
 /// See the module.
 #[derive(Debug, Clone)]
-pub(super) struct Needle {
+pub(crate) struct Needle {
     matcher: RegexMatcher,
     /// The most bytes that it can have in a file.
     pub(super) len_max: usize,
@@ -39,6 +47,40 @@ impl Needle {
         // Another case of a letter may have more bytes, but no character has more than four.
         let len_max = if case_sensitive { query.len() } else { query.chars().count() * 4 };
         Some(Self { matcher, len_max })
+    }
+
+    /// A regular expression.
+    ///
+    /// # Errors
+    /// It is none, or one that takes too much; in one line.
+    pub(crate) fn pattern(pattern: &str, case_sensitive: bool) -> Result<Self, String> {
+        let built = RegexMatcherBuilder::new()
+            .case_insensitive(!case_sensitive)
+            .line_terminator(Some(b'\n'))
+            .build(pattern);
+        let matcher = built.map_err(|error| {
+            let text = error.to_string();
+            let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+            lines.join(" ")
+        })?;
+        Ok(Self { matcher, len_max: MATCH_BYTES_MAX })
+    }
+
+    /// Whether it stands anywhere.
+    pub(crate) fn is_in(&self, bytes: &[u8]) -> bool {
+        self.find(bytes).is_some()
+    }
+
+    /// Where it stands in a line, a thousand places at most.
+    pub(crate) fn all(&self, line: &[u8]) -> Vec<Range<usize>> {
+        let mut places = Vec::new();
+        let found = self.matcher.find_iter(line, |found| {
+            places.push(found.start()..found.end());
+            places.len() < MATCHES_MAX
+        });
+        // The error type has no values.
+        found.ok();
+        places
     }
 
     /// For the searcher.

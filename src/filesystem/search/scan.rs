@@ -29,6 +29,8 @@ pub(crate) struct Hit {
     pub(crate) line: u64,
     /// Of the first byte of the text, from 1, in bytes.
     pub(crate) column: u64,
+    /// Of the first byte of the line, from 0, in bytes.
+    pub(crate) offset: u64,
     /// The line without its end, or 64 KiB of it.
     pub(crate) text: Vec<u8>,
     /// Where `text` begins when it is a part only: its column.
@@ -226,7 +228,7 @@ fn long_hit(
     };
     let context = if wish.context_lines > 0 { Some(around(&text)?) } else { None };
     let text_column = (!whole).then_some(part.start + skipped as u64 + 1);
-    Ok(Hit { line: number, column: hit + 1, text, text_column, context })
+    Ok(Hit { line: number, column: hit + 1, offset: line.start, text, text_column, context })
 }
 
 /// A part of a line without the halves of characters at its ends, and how many bytes are missing at its beginning.
@@ -291,12 +293,13 @@ impl<F: ReadAt> Lens<'_, F> {
             let (text, skipped) = cut(&bytes[begin..begin + SHOWN_BYTES_MAX]);
             (text, begin + skipped)
         };
+        let offset = self.offset + line.start as u64;
         let context = match self.wish.context_lines {
             0 => None,
             n => Some(self.context(line, &text, n)?),
         };
         let text_column = (!is_whole).then_some(skipped as u64 + 1);
-        Ok(Hit { line: number, column: at as u64 + 1, text, text_column, context })
+        Ok(Hit { line: number, column: at as u64 + 1, offset, text, text_column, context })
     }
 
     /// The lines around a line: from the window, and from the file where the window ends.

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,10 +20,24 @@ use super::pseudo::is_pseudo;
 use super::stop::Stop;
 use crate::error::{Error, Result};
 use crate::filesystem::listing::{Kind, Names};
-use crate::filesystem::{Files, Place};
+use crate::filesystem::{Files, Info, Place};
 
 /// Folders on the way that are open at one time: a thousand searches take no more descriptors than the daemon has.
 const OPEN_FOLDERS_MAX: usize = 16;
+
+/// Folders that are left out when the client names none: what is fetched, built, or a repository's own.
+pub(crate) const EXCLUDED_FOLDERS: [&str; 10] = [
+    "node_modules",
+    "vendor",
+    ".git",
+    "dist",
+    "build",
+    "target",
+    "__pycache__",
+    ".venv",
+    ".next",
+    "coverage",
+];
 
 /// What of a folder is searched.
 #[derive(Debug, Clone, Default)]
@@ -143,6 +158,20 @@ impl Walk {
     /// What the entry is.
     pub(crate) fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Whether the entry is a folder.
+    pub(crate) fn is_folder(&self) -> bool {
+        self.kind == Kind::Folder
+    }
+
+    /// Opens the entry, if it is a regular file that can be read. Nothing is waited for.
+    ///
+    /// # Errors
+    /// The daemon has no descriptor left.
+    pub(crate) fn open_file(&self) -> Result<Option<(File, Info)>> {
+        let Some(folder) = self.folder().filter(|_| self.kind == Kind::File) else { return Ok(None) };
+        folder.open_file(self.name()).map_err(|errno| self.failed(errno))
     }
 
     /// The folder that the entry is in.

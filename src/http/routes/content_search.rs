@@ -55,6 +55,7 @@ pub(crate) async fn get(request: Request<Context>) -> Result<Response, Refusal> 
         context_lines: context_lines(parameter(&request, "contextLines")),
         hits_max: results_max(&request, RESULTS_DEFAULT)?,
         scope: Scope { exclude_hidden: false, ..scope(&request) },
+        ..ContentOptions::default()
     };
     let files = &request.state().sandbox.files;
     let place = files.plain_place(&collapse(&request::file_path(&request)));
@@ -101,7 +102,7 @@ impl ContentBody {
     fn file(&mut self, out: &mut Vec<u8>, found: FileHits) {
         let path = file_view::text(found.path.as_os_str());
         let encoded_path = file_view::encoded(&found.path);
-        for Hit { line, column, text, text_column, context } in found.hits {
+        for Hit { line, column, text, text_column, context, .. } in found.hits {
             let item = ContentMatch {
                 path: path.clone(),
                 line,

@@ -1,7 +1,5 @@
 //! Reading: what a path is, a file as JSON or as it is, a folder's list.
 
-use std::path::PathBuf;
-
 use tide::{Request, Response};
 
 use super::file_download;
@@ -95,17 +93,9 @@ fn wants_download(request: &Request<Context>) -> bool {
 
 async fn list(files: &Files, place: Place) -> Result<Response, Refusal> {
     produced::respond(files, respond::JSON, Doing::Listing, move |files| {
-        ListingBody::open(files, shown(place))
+        ListingBody::open(files, file_view::shown(place))
     })
     .await
-}
-
-/// The working folder is shown by its path, everything else as it was asked for.
-pub(super) fn shown(mut place: Place) -> Place {
-    if place.given.as_os_str() == "." {
-        place.given = PathBuf::from(&place.absolute);
-    }
-    place
 }
 
 async fn json(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tide::{Request, Response};
 
-use crate::error::Error;
+use crate::calls::stdin;
 use crate::http::context::Context;
 use crate::http::json_body::JsonBody;
 use crate::http::refusal::Refusal;
@@ -30,12 +30,7 @@ pub(crate) async fn write(mut request: Request<Context>) -> Result<Response, Ref
     let max = request.state().limits.stdin_body_bytes_max;
     let body = request::body(&mut request, max).await?;
     let process = find(&request)?;
-    let stdin = process.run().and_then(|run| run.stdin).ok_or(Error::StdinClosed)?;
-    match stdin.write(&body.bytes).await {
-        // The pipe broke because the process ended.
-        Err(Error::StdinFailed { .. }) if process.state().is_over() => return Err(Error::StdinClosed.into()),
-        result => result?,
-    }
+    stdin::write(&process, &body.bytes).await?;
     respond::json(200, JsonBody::value(&MessageResponse { message: "Bytes written to stdin" })).await
 }
 
@@ -49,17 +44,12 @@ pub(crate) async fn write(mut request: Request<Context>) -> Result<Response, Ref
 ))]
 pub(crate) async fn close(request: Request<Context>) -> Result<Response, Refusal> {
     let process = find(&request)?;
-    if let Some(stdin) = process.run().and_then(|run| run.stdin) {
-        stdin.close().await;
-    }
+    stdin::close(&process).await?;
     respond::json(200, JsonBody::value(&MessageResponse { message: "Stdin closed" })).await
 }
 
-/// The process, if it was started with a stdin.
 fn find(request: &Request<Context>) -> Result<Arc<Process>, Refusal> {
     let (identifier, name_first) = request::identifier(request);
-    let Some(process) = request.state().sandbox.find(&identifier, name_first) else {
-        return Err(Refusal::NoSuchLowercaseIdentifier(identifier));
-    };
-    if process.spec.stdin { Ok(process) } else { Err(Error::StdinNotOpened.into()) }
+    let found = request.state().sandbox.find(&identifier, name_first);
+    found.ok_or(Refusal::NoSuchLowercaseIdentifier(identifier))
 }

@@ -4,24 +4,10 @@ use std::ffi::OsString;
 
 use tide::Request;
 
-use crate::filesystem::{Scope, names_of};
+use crate::filesystem::{EXCLUDED_FOLDERS, Scope, names_of};
 use crate::http::context::Context;
 use crate::http::refusal::Refusal;
 use crate::http::request;
-
-/// Folders that are left out when the client names none: what is fetched, built, or a repository's own.
-const EXCLUDED: [&str; 10] = [
-    "node_modules",
-    "vendor",
-    ".git",
-    "dist",
-    "build",
-    "target",
-    "__pycache__",
-    ".venv",
-    ".next",
-    "coverage",
-];
 
 /// The most results that can be asked for with a number; zero is no bound.
 const RESULTS_MAX: u64 = 1000;
@@ -40,7 +26,7 @@ pub(super) fn flag(request: &Request<Context>, name: &str) -> bool {
 pub(super) fn scope(request: &Request<Context>) -> Scope {
     let excluded = names_of(&parameter(request, "excludeDirs").unwrap_or_default());
     let exclude_folders = if excluded.is_empty() {
-        EXCLUDED.into_iter().map(OsString::from).collect()
+        EXCLUDED_FOLDERS.into_iter().map(OsString::from).collect()
     } else {
         excluded.into_iter().map(OsString::from).collect()
     };

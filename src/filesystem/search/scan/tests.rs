@@ -25,6 +25,7 @@ fn model(text: &str, query: &str, n: usize) -> Vec<Hit> {
         Some(Hit {
             line: index as u64 + 1,
             column: at as u64 + 1,
+            offset: lines[..index].iter().map(|line| line.len() as u64 + 1).sum(),
             text: line.as_bytes().to_vec(),
             text_column: None,
             context: (n > 0).then(|| around.into_bytes()),
