@@ -24,6 +24,7 @@ use crate::{
     bench::server::pause,
     fixture::{Fixture, Part},
     parts,
+    stand_in::StandIn,
     target::Target,
     variables::{Variables, unique_name},
 };
@@ -51,6 +52,7 @@ pub struct Daemon {
     /// What came out of `exited` before it was asked to end for good.
     ended: RefCell<Option<std::io::Result<ExitStatus>>>,
     threads: Vec<JoinHandle<()>>,
+    stand_in: Option<StandIn>,
 }
 
 impl Daemon {
@@ -63,8 +65,20 @@ impl Daemon {
         prepare(&directory, fixture).map_err(|error| format!("{}: {error}", directory.display()))?;
         let mut variables = Variables::default();
         variables.set("dir", directory.to_string_lossy());
+        let stand_in = if fixture.stand_in.is_empty() {
+            None
+        } else {
+            let started = StandIn::start(&fixture.stand_in);
+            Some(started.map_err(|error| format!("the stand-in can't listen: {error}"))?)
+        };
+        if let Some(stand_in) = &stand_in {
+            variables.set("stand_in", stand_in.url());
+        }
+        let env =
+            fixture.daemon_env.iter().map(|(name, value)| Ok::<_, String>((name, variables.fill(value)?)));
         let flags = fixture.daemon.iter().map(|flag| variables.fill(flag)).collect::<Result<Vec<_>, _>>()?;
-        let mut child = spawn(program, &directory, (&flags, fixture))
+        let env = env.collect::<Result<Vec<_>, _>>()?;
+        let mut child = spawn(program, &directory, (&flags, &env))
             .map_err(|error| format!("{} can't be started: {error}", program.display()))?;
         let pid = Pid::from_child(&child);
         let stderr = child.stderr.take().expect("stderr is piped");
@@ -92,6 +106,7 @@ impl Daemon {
             exited,
             ended: RefCell::new(None),
             threads,
+            stand_in,
         };
         match becomes_ready.recv_timeout(START_WITHIN) {
             Ok(url) => daemon.target = Target::parse(&url)?,
@@ -105,6 +120,11 @@ impl Daemon {
     /// Where it listens.
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// The server that it calls, if the fixture has one.
+    pub(crate) fn stand_in(&self) -> Option<&StandIn> {
+        self.stand_in.as_ref()
     }
 
     /// Its working directory.
@@ -236,7 +256,7 @@ fn prepare(directory: &Path, fixture: &Fixture) -> std::io::Result<()> {
 fn spawn(
     program: &Path,
     directory: &Path,
-    (flags, fixture): (&[String], &Fixture),
+    (flags, env): (&[String], &[(&String, String)]),
 ) -> std::io::Result<Child> {
     Command::new(program)
         .args(["serve", "--listen", "127.0.0.1:0", "--log-dir"])
@@ -248,7 +268,7 @@ fn spawn(
         // Uploads in parts are found there by every daemon: each case has its own.
         .env("TMPDIR", directory)
         .env("TZ", "FAR-13")
-        .envs(&fixture.daemon_env)
+        .envs(env.iter().map(|(name, value)| (name, value)))
         .current_dir(directory)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -8,6 +8,7 @@ mod body;
 mod expect;
 mod form;
 mod frame;
+mod script;
 mod step;
 mod wait;
 
@@ -21,6 +22,7 @@ pub(crate) use self::{
     body::{Body, Filler},
     expect::Expectation,
     frame::Frame,
+    script::Script,
     step::{Action, Mode, Plan, Raw, Send, Show, SocketTalk, Step},
     wait::{AnswerWait, StreamWait},
 };
@@ -45,6 +47,9 @@ pub struct Fixture {
     /// Files, by their paths below the daemon's directory, written before it starts.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+    /// What a server that the daemon calls answers; `{{stand_in}}` is where it is.
+    #[serde(default)]
+    pub(crate) stand_in: Vec<Script>,
     /// Whether the case can't share a server with others (it counts processes, or asks for the helper program).
     #[serde(default)]
     pub needs_own_daemon: bool,
@@ -67,6 +72,7 @@ impl Fixture {
             daemon: Vec::new(),
             daemon_env: BTreeMap::new(),
             files: BTreeMap::new(),
+            stand_in: Vec::new(),
             needs_own_daemon: false,
             needs_root: false,
             needs_limits: Vec::new(),

@@ -25,6 +25,7 @@ mod render;
 mod rules;
 pub mod run;
 pub mod snapshot;
+mod stand_in;
 mod stream;
 pub mod target;
 mod text;

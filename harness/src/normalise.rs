@@ -152,6 +152,16 @@ impl Normaliser {
                 None => {}
             }
         }
+        if key == "content"
+            && let Some(structured) = object.get("structuredContent")
+        {
+            // A tool says the same twice: for agents, and for programs.
+            if said(value).as_ref() != Some(structured) {
+                self.complain("`content` isn't what `structuredContent` says".to_owned());
+                return None;
+            }
+            return Some(Value::from("[structuredContent as text]"));
+        }
         let redaction = self.rules.redaction(object, key)?;
         if let Value::String(string) = value {
             let written = redaction.unless_written && self.is_written(string);
@@ -199,6 +209,14 @@ impl Normaliser {
             items.sort_by_cached_key(|item| text::json(&self.unnumbered().json(item).common));
         }
         items
+    }
+}
+
+/// The JSON in the one text of a tool's content.
+fn said(content: &Value) -> Option<Value> {
+    match content.as_array()?.as_slice() {
+        [one] if one["type"] == "text" => serde_json::from_str(one["text"].as_str()?).ok(),
+        _ => None,
     }
 }
 

@@ -6,6 +6,6 @@ mod answer;
 mod title;
 
 pub(crate) use self::{
-    answer::{Look, answer_lines, head_lines},
+    answer::{Look, answer_lines, asked_lines, head_lines},
     title::{request_lines, title},
 };

@@ -144,6 +144,9 @@ impl<'a> Run<'a> {
                     run.set(name, perform::free_port().to_string());
                 }
             }
+            if let Some(stand_in) = home.daemon.stand_in() {
+                run.set("stand_in", stand_in.url());
+            }
         }
         run
     }

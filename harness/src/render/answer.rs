@@ -8,6 +8,7 @@ use crate::{
     fixture::Show,
     normalise::{Layers, Normaliser},
     rules::Rules,
+    stand_in::Asked,
     stream::{Event, Piece, StreamLog, join},
     text,
 };
@@ -124,6 +125,21 @@ fn json_lines(label: &str, value: &Value, show: &Show, normaliser: &mut Normalis
         let gap = if place.is_empty() { "" } else { " " };
         format!("+ {place}{gap}{}", text::json(own))
     }));
+    lines
+}
+
+/// What the stand-in was asked.
+pub(crate) fn asked_lines(asked: &[Asked], normaliser: &mut Normaliser) -> Vec<String> {
+    let mut lines = Vec::new();
+    for Asked { line, authorization, body } in asked {
+        let credentials = authorization.as_ref().map(|value| format!("  authorization: {value}"));
+        lines.push(format!("? {}{}", normaliser.text(line), credentials.unwrap_or_default()));
+        match serde_json::from_slice(body) {
+            Ok(value) => lines.extend(json_lines("? ", &value, &Show::All, normaliser)),
+            Err(_) if body.is_empty() => {}
+            Err(_) => lines.push(format!("? {}", normaliser.bytes(body))),
+        }
+    }
     lines
 }
 

@@ -32,6 +32,8 @@ pub(crate) fn title(step: &Step) -> String {
         Action::Kill(Part::Keeper) => "SIGKILL to the keeper".to_owned(),
         Action::Kill(Part::Worker) => "SIGKILL to the worker".to_owned(),
         Action::Terminate { ends: true } => "SIGTERM to the daemon, which ends".to_owned(),
+        Action::Asked => "what the stand-in was asked".to_owned(),
+        Action::Release => "the stand-in answers".to_owned(),
         Action::Join { background } => format!("answer of {background}"),
     }
 }

@@ -6,6 +6,7 @@ use super::{OpenStream, Outcome, Run, check, perform};
 use crate::{
     client::{ClientError, Connection, Deadline},
     conversation::{Answer, Conversation, View},
+    daemon::Daemon,
     fixture::{Action, AnswerWait, Mode, Part, Plan, Raw, Send, Step, StreamWait},
     render,
     stream::Asked,
@@ -29,6 +30,8 @@ impl Run<'_> {
             Action::Finish { stream } => self.finish(stream, step, &mut outcome),
             Action::Disconnect { stream, reset } => self.disconnect(stream, *reset, step, &mut outcome),
             Action::Terminate { ends } => self.terminate(*ends, step),
+            Action::Asked => self.asked(step, &mut outcome),
+            Action::Release => self.stand_in().map(crate::stand_in::StandIn::release),
             Action::Kill(part) => self.kill(*part, step),
             Action::Join { background } => self.join(background, step, &mut outcome),
         };
@@ -248,6 +251,20 @@ impl Run<'_> {
         };
         let answer = thread.join().expect("a request has no way to panic but a bug of the harness");
         self.show(&answer.map_err(sentence)?, step, (false, None), outcome)
+    }
+
+    fn stand_in(&self) -> Result<&crate::stand_in::StandIn, String> {
+        let stand_in = self.daemon.and_then(Daemon::stand_in);
+        stand_in.ok_or_else(|| "the fixture has no stand-in".to_owned())
+    }
+
+    fn asked(&mut self, step: &Step, outcome: &mut Outcome) -> Result<(), String> {
+        let asked = self.stand_in()?.take_asked(step.within);
+        if asked.is_empty() {
+            return Err(format!("the stand-in was asked nothing within {} ms", step.within.as_millis()));
+        }
+        outcome.lines.extend(render::asked_lines(&asked, &mut self.normaliser));
+        Ok(())
     }
 
     fn kill(&self, part: Part, step: &Step) -> Result<(), String> {
