@@ -18,6 +18,7 @@ mod follow;
 mod health;
 mod keeper;
 mod listing;
+mod mcp;
 mod memory;
 mod ports;
 mod proxy;
@@ -49,7 +50,7 @@ use self::{
 /// A figure or a small group: its name, whether it has to start the daemon itself, and how it is measured.
 type Figure = (&'static str, bool, fn(&Bench) -> io::Result<Measured>);
 
-const FIGURES: [Figure; 20] = [
+const FIGURES: [Figure; 21] = [
     ("exec", false, exec::measure),
     ("exec-user", true, exec::measure_as_user),
     ("clients", false, clients::measure),
@@ -70,6 +71,7 @@ const FIGURES: [Figure; 20] = [
     ("ports", false, ports::measure),
     ("proxy", false, proxy::measure),
     ("terminal", false, terminal::measure),
+    ("mcp", false, mcp::measure),
 ];
 
 /// What is measured.

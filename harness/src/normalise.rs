@@ -162,7 +162,8 @@ impl Normaliser {
             }
             return Some(Value::from("[structuredContent as text]"));
         }
-        let redaction = self.rules.redaction(object, key)?;
+        // A value that is hidden is one value. An object of that name is a schema of it, say.
+        let redaction = self.rules.redaction(object, key).filter(|_| !value.is_object())?;
         if let Value::String(string) = value {
             let written = redaction.unless_written && self.is_written(string);
             if string.is_empty() && redaction.looks.fits(value) || written {

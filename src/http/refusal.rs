@@ -305,11 +305,11 @@ impl Doing {
             Self::DeletingFile => "error deleting file: ",
             Self::DeletingFolder => "error deleting directory: ",
             Self::Finding => "error walking directory: ",
-            Self::Applying => "error writing file: ",
             Self::Ranking => "failed to read directory: ",
             Self::Unpacking => "error extracting archive: ",
             Self::KeepingUploads => "failed to access uploads: ",
-            Self::Reading | Self::Deleting | Self::Other => "",
+            // Its file is both read and written.
+            Self::Reading | Self::Deleting | Self::Applying | Self::Other => "",
         };
         text.to_owned()
     }

@@ -14,6 +14,7 @@ import { refusals } from "./checks/refusals.mjs";
 import { search } from "./checks/search.mjs";
 import { stdin } from "./checks/stdin.mjs";
 import { streams } from "./checks/streams.mjs";
+import { tools } from "./checks/tools.mjs";
 import { watches } from "./checks/watch.mjs";
 import { doors, strangers } from "./checks/doors.mjs";
 
@@ -30,6 +31,7 @@ if (way === "token") {
     await report.run(checks(box));
   }
   if (way === "marked") {
+    await report.run(tools(box));
     await report.run(doors(clients(url, "unused")));
   }
 }

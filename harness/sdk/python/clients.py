@@ -18,6 +18,7 @@ class Box:
     def __init__(self, kind: str, instance: Any):
         self.kind = kind
         self.process = instance.process
+        self.codegen = instance.codegen
         self.fs = FileCalls(self, instance.fs)
         self.fetches = [partial(self._call, fetch) for fetch in (instance.fetch, instance.network.fetch)]
 

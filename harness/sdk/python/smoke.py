@@ -9,7 +9,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from checks import commands, doors, endings, files, logs, ports, refusals, search, stdin, streams, watch
+from checks import commands, doors, endings, files, logs, ports, refusals, search, stdin, streams, tools, watch
 from clients import clients, marked, plain
 from report import Report
 
@@ -27,6 +27,7 @@ async def main(kind: str, way: str, url: str) -> None:
         for checks in (commands, streams, logs, stdin, endings, refusals, files, search, watch, ports):
             await report.run(checks.checks(box))
         if way == "marked":
+            await report.run(tools.checks(box))
             await report.run(doors.checks(clients(kind, url, "unused")))
         else:
             await report.run(logs.long_silence(box))
