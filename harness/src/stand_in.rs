@@ -16,7 +16,7 @@ use std::{
 use crate::fixture::Script;
 
 /// A client that sends nothing is given up, so that no thread stays for ever.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A request as it came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -143,7 +143,7 @@ fn read(reader: &mut impl BufRead) -> std::io::Result<Asked> {
     while reader.read_line(&mut line)? > 0 && !line.trim_end().is_empty() {
         let text = line.trim_end();
         match text.split_once(':').map(|(name, value)| (name.to_lowercase(), value.trim())) {
-            _ if asked.line.is_empty() => asked.line = text.trim_end_matches(" HTTP/1.1").to_owned(),
+            _ if asked.line.is_empty() => text.trim_end_matches(" HTTP/1.1").clone_into(&mut asked.line),
             Some((name, value)) if name == "content-length" => length = value.parse().unwrap_or(0),
             Some((name, value)) if name == "authorization" => asked.authorization = Some(value.to_owned()),
             _ => {}

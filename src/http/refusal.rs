@@ -119,6 +119,7 @@ impl Refusal {
             | Self::InvalidCursor(_)
             | Self::InvalidParameter(..)
             | Self::BadRequest(_)
+            | Self::Mcp(McpRefusal::Accept | McpRefusal::Version | McpRefusal::Message(_))
             | Self::FormCut
             | Self::Target(_)
             | Self::Host => 400,
@@ -132,7 +133,6 @@ impl Refusal {
             Self::Range { .. } => 416,
             Self::Mcp(McpRefusal::NoStream) => 405,
             Self::Mcp(McpRefusal::ContentType) => 415,
-            Self::Mcp(McpRefusal::Accept | McpRefusal::Version | McpRefusal::Message(_)) => 400,
             Self::BodySlow => 408,
             Self::BodyTooLarge(_) => 413,
             // The known server's: a part that breaks off is its own trouble.

@@ -35,7 +35,7 @@ macro_rules! run {
     };
 }
 
-const RUNS: [(&str, Run); 25] = [
+const RUNS: [(&str, Run); 26] = [
     ("codegenCodebaseSearch", run!(code::search_codebase)),
     ("codegenEditFile", run!(codegen::edit_file)),
     ("codegenFileSearch", run!(code::search_files)),
@@ -55,6 +55,7 @@ const RUNS: [(&str, Run); 25] = [
     ("processGet", run!(process::get)),
     ("processGetLogs", run!(process::logs)),
     ("processKill", run!(process::kill)),
+    ("processPorts", run!(process::ports)),
     ("processStartInteractive", run!(process_start::start_interactive)),
     ("processStdinClose", run!(process::close_stdin)),
     ("processStdinWrite", run!(process::write_stdin)),

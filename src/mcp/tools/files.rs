@@ -118,14 +118,15 @@ pub(super) async fn write(call: Call) -> Outcome {
     // The known server takes what is malformed for none.
     let mode = call.arguments.text_if_any("permissions").and_then(|text| parse_mode(&text).ok());
     let message = if call.arguments.flag("isDirectory") {
-        let made = files.run(move |files| make_folders(files, &place.absolute, mode.unwrap_or(FOLDER_MODE)));
-        made.await.map_err(Failure::of("failed to create directory"))?;
+        let making =
+            files.run(move |files| make_folders(files, &place.absolute, mode.unwrap_or(FOLDER_MODE)));
+        making.await.map_err(Failure::of("failed to create directory"))?;
         "Directory created successfully"
     } else {
         let content = call.arguments.text("content");
         let options = WriteOptions { mode, ..WriteOptions::default() };
-        let written = files.run(move |files| Upload::whole(files, &place, options, content.as_bytes())).await;
-        written.map_err(Failure::of("failed to write file"))?;
+        let done = files.run(move |files| Upload::whole(files, &place, options, content.as_bytes())).await;
+        done.map_err(Failure::of("failed to write file"))?;
         "File created/updated successfully"
     };
     call.done(&json!({ "path": path, "message": message }))

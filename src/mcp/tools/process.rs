@@ -23,6 +23,9 @@ pub(super) const LOG_BYTES_MAX: u64 = 4 << 20;
 /// Bytes of output of all processes that a list shows; each has its share of them.
 const LIST_BYTES_MAX: u64 = 4 << 20;
 
+/// What a port takes, about.
+const PORT_BYTES: u64 = 256;
+
 /// How long a wait holds when the agent does not say, and at most: clients give a call up after a minute.
 const WAIT: Duration = Duration::from_secs(30);
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(58);
@@ -83,6 +86,15 @@ pub(super) async fn wait(mut call: Call) -> Outcome {
     let tail_bytes = call.mcp.settings.inline_bytes_max.min(LOG_BYTES_MAX);
     let shown = show(&mut call.room, &process, tail_bytes).await?;
     call.done(&shown)
+}
+
+pub(super) async fn ports(mut call: Call) -> Outcome {
+    let process = find(&call, |_| "failed to get ports: process not found".to_owned())?;
+    let found = call.mcp.sandbox.ports(process.state().pid.into()).await;
+    let ports: Vec<_> =
+        found.map_err(Failure::of("failed to get ports"))?.into_iter().map(view::port).collect();
+    call.room.take(ports.len() as u64 * PORT_BYTES)?;
+    call.done(&json!({ "ports": ports }))
 }
 
 pub(super) async fn write_stdin(call: Call) -> Outcome {
