@@ -12,6 +12,14 @@ impl Arguments {
         self.text_if_any(name).unwrap_or_default()
     }
 
+    /// Takes a text that may be large.
+    pub(super) fn take_text(&mut self, name: &str) -> String {
+        match self.0.remove(name) {
+            Some(Value::String(text)) => text,
+            _ => String::new(),
+        }
+    }
+
     /// A text.
     pub(super) fn text_if_any(&self, name: &str) -> Option<String> {
         self.0.get(name)?.as_str().map(str::to_owned)

@@ -8,8 +8,11 @@ use super::call::Failure;
 /// Bytes that all answers together may take. A large one is some MiB, and a client that reads slowly holds it.
 const BYTES_MAX: u64 = 256 << 20;
 
-/// Bytes that a byte of a text takes at most while an answer is made of it: as it is read, as JSON, and in the JSON of that JSON.
-const BYTES_PER_BYTE: u64 = 4;
+/// Bytes that a byte of a text takes until an answer is made of it: as it is read, and as text.
+const BYTES_PER_BYTE: u64 = 2;
+
+/// An answer for which more was taken is made where it holds up nobody.
+const SMALL_BYTES_MAX: u64 = 128 << 10;
 
 /// See the module.
 #[derive(Debug)]
@@ -24,9 +27,24 @@ impl Room {
         Self { held: held.clone(), bytes: 0 }
     }
 
-    /// Takes room for a text of so many bytes.
+    /// Takes room for a text of so many bytes that is to be read.
     pub(super) fn take(&mut self, text_bytes: u64) -> Result<(), Failure> {
-        let bytes = text_bytes.saturating_mul(BYTES_PER_BYTE);
+        self.grow(text_bytes.saturating_mul(BYTES_PER_BYTE))
+    }
+
+    /// Room for an answer, instead of what was taken for its text.
+    pub(super) fn for_answer(self, bytes: u64) -> Result<Self, Failure> {
+        let mut room = Self::new(&self.held);
+        room.grow(bytes)?;
+        Ok(room)
+    }
+
+    /// Whether so little was taken that an answer is made at once.
+    pub(super) fn is_small(&self) -> bool {
+        self.bytes <= SMALL_BYTES_MAX
+    }
+
+    fn grow(&mut self, bytes: u64) -> Result<(), Failure> {
         let before = self.held.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
         if before.saturating_add(bytes) <= BYTES_MAX {
@@ -62,7 +80,9 @@ mod tests {
         first.take(BYTES_MAX / BYTES_PER_BYTE).unwrap();
         assert!(Room::new(&held).take(1).is_err());
         drop(first);
-        Room::new(&held).take(1).unwrap();
+        let room = Room::new(&held);
+        assert!(room.is_small());
+        drop(room.for_answer(7).unwrap());
         assert_eq!(held.load(Ordering::Relaxed), 0);
     }
 }

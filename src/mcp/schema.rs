@@ -20,10 +20,9 @@ fn check(schema: &Value, value: &Value, name: &str, path: &str) -> Result<(), St
     if let Some(why) = wrong_type(schema, value) {
         return failed(why);
     }
-    let inside = |schema: &Value, value: &Value, path: String| check(schema, value, &path, &path);
     if let (Some(items), Value::Array(values)) = (schema.get("items"), value) {
         for value in values {
-            inside(items, value, format!("{path}/items")).or_else(failed)?;
+            within(items, value, path, "items").or_else(failed)?;
         }
     }
     let Value::Object(values) = value else { return Ok(()) };
@@ -31,7 +30,7 @@ fn check(schema: &Value, value: &Value, name: &str, path: &str) -> Result<(), St
     let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
     for (key, property) in properties {
         if let Some(value) = values.get(key) {
-            inside(property, value, format!("{path}/properties/{key}")).or_else(failed)?;
+            within(property, value, &format!("{path}/properties"), key).or_else(failed)?;
         }
     }
     let others = || values.iter().filter(|(key, _)| !properties.contains_key(*key));
@@ -44,7 +43,7 @@ fn check(schema: &Value, value: &Value, name: &str, path: &str) -> Result<(), St
         }
         Some(schema @ Value::Object(_)) => {
             for (_, value) in others() {
-                inside(schema, value, format!("{path}/additionalProperties")).or_else(failed)?;
+                within(schema, value, path, "additionalProperties").or_else(failed)?;
             }
         }
         _ => {}
@@ -56,6 +55,15 @@ fn check(schema: &Value, value: &Value, name: &str, path: &str) -> Result<(), St
         return Ok(());
     }
     failed(format!("required: missing properties: {}", names(missing)))
+}
+
+/// Checks a value inside another. There may be millions of simple ones, which need no path of their own.
+fn within(schema: &Value, value: &Value, path: &str, step: &str) -> Result<(), String> {
+    if wrong_type(schema, value).is_none() && !matches!(value, Value::Array(_) | Value::Object(_)) {
+        return Ok(());
+    }
+    let path = format!("{path}/{step}");
+    check(schema, value, &path, &path)
 }
 
 fn wrong_type(schema: &Value, value: &Value) -> Option<String> {
@@ -96,8 +104,16 @@ fn shown(value: &Value) -> String {
 }
 
 fn names<'a>(names: impl IntoIterator<Item = impl AsRef<str> + 'a>) -> String {
-    let quoted: Vec<_> = names.into_iter().map(|name| Value::from(name.as_ref()).to_string()).collect();
-    cut(format!("[{}]", quoted.join(" ")))
+    let mut text = String::new();
+    for name in names {
+        if text.len() > SHOWN_BYTES_MAX {
+            break;
+        }
+        text.push(if text.is_empty() { '[' } else { ' ' });
+        text.push_str(&Value::from(name.as_ref()).to_string());
+    }
+    text.push(']');
+    cut(text)
 }
 
 fn cut(text: String) -> String {

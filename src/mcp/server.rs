@@ -172,7 +172,7 @@ impl Mcp {
         };
         let outcome = self.work(tool, arguments, change).await;
         Ok(match outcome {
-            Ok(output) => (success(&output.json), Some(output.room)),
+            Ok(output) => (output.result, Some(output.room)),
             Err(Failure(text)) => (failure(&text), None),
         })
     }
@@ -194,16 +194,6 @@ fn initialize(params: &Map<String, Value>) -> Vec<u8> {
          \"serverInfo\":{{\"name\":\"Sandbox API Server\",\"version\":\"1.0.0\"}}}}"
     )
     .into_bytes()
-}
-
-/// The result of a tool: the same object as text, for agents, and as it is, for programs.
-fn success(json: &[u8]) -> Vec<u8> {
-    let mut out = b"{\"content\":[{\"type\":\"text\",\"text\":\"".to_vec();
-    escape_into(&mut out, std::str::from_utf8(json).unwrap_or_default());
-    out.extend_from_slice(b"\"}],\"structuredContent\":");
-    out.extend_from_slice(json);
-    out.push(b'}');
-    out
 }
 
 fn failure(text: &str) -> Vec<u8> {

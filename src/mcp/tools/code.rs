@@ -27,15 +27,16 @@ const RESULT_BYTES_MAX: usize = 2 << 20;
 
 pub(super) async fn search_codebase(call: Call) -> Outcome {
     let query = call.arguments.text("query");
-    call.done(&json!({ "success": true, "results": [], "query": query }))
+    call.done(json!({ "success": true, "results": [], "query": query })).await
 }
 
 pub(super) async fn reapply(call: Call) -> Outcome {
-    call.done(&json!({ "success": false, "message": "Reapply functionality not yet implemented" }))
+    call.done(json!({ "success": false, "message": "Reapply functionality not yet implemented" })).await
 }
 
 pub(super) async fn apply_in_parallel(call: Call) -> Outcome {
-    call.done(&json!({ "success": false, "message": "Parallel apply functionality not yet implemented" }))
+    call.done(json!({ "success": false, "message": "Parallel apply functionality not yet implemented" }))
+        .await
 }
 
 /// A search for names.
@@ -69,7 +70,7 @@ pub(super) async fn search_files(call: Call) -> Outcome {
     let Some(names) = open.await? else { return Err(not_found) };
     let found = files.run_in_turns(names, |names: &mut Names| names.turn()).await?.found;
     let matches = if found.is_empty() { Value::Null } else { json!(found) };
-    call.done(&json!({ "success": true, "matches": matches, "query": query }))
+    call.done(json!({ "success": true, "matches": matches, "query": query })).await
 }
 
 /// Folders that nobody means are left out; with `as_ripgrep` what ripgrep leaves out.
@@ -150,7 +151,7 @@ pub(super) async fn grep(mut call: Call) -> Outcome {
         return Err(Failure("grep search failed: exit status 1".to_owned()));
     }
     call.room.take(lines.results.len() as u64)?;
-    call.done(&json!({ "success": true, "results": lines.results }))
+    call.done(json!({ "success": true, "results": lines.results })).await
 }
 
 impl Lines {

@@ -7,23 +7,25 @@ use crate::codegen::{ApplyRequest, RerankRequest};
 use crate::error::Error;
 use crate::mcp::call::{Call, Failure, Outcome};
 
-pub(super) async fn edit_file(call: Call) -> Outcome {
+pub(super) async fn edit_file(mut call: Call) -> Outcome {
     let target = call.arguments.text("targetFile");
     let code_edit = call.arguments.text("codeEdit");
     let instructions = call.arguments.text("instructions");
     if code_edit.is_empty() {
         return Err(Failure("codeEdit must be non-empty".to_owned()));
     }
+    call.room.take(code_edit.len() as u64)?;
     let files = &call.mcp.sandbox.files;
     let asked =
         ApplyRequest { place: place(files, &target), code_edit: code_edit.clone(), model: String::new() };
     call.mcp.codegen.apply(files, asked).await?;
-    call.done(&json!({
+    call.done(json!({
         "success": true,
         "message": format!("Successfully applied edit to {target}: {instructions}"),
         "filePath": target,
         "changesApplied": code_edit,
     }))
+    .await
 }
 
 pub(super) async fn rerank(mut call: Call) -> Outcome {
@@ -48,5 +50,5 @@ pub(super) async fn rerank(mut call: Call) -> Outcome {
         .into_iter()
         .map(|file| json!({ "path": file.path, "content": file.content, "score": file.score }))
         .collect();
-    call.done(&json!({ "success": true, "message": message, "files": shown }))
+    call.done(json!({ "success": true, "message": message, "files": shown })).await
 }

@@ -22,19 +22,19 @@ const ENTRY_BYTES: u64 = 1024;
 
 pub(super) async fn working_directory(call: Call) -> Outcome {
     let path = file_view::text(call.mcp.sandbox.files.working_dir.as_os_str());
-    call.done(&json!({ "path": path }))
+    call.done(json!({ "path": path })).await
 }
 
 pub(super) async fn list(mut call: Call) -> Outcome {
     let path = call.arguments.text("path");
     let directory = directory(&mut call, path).await?;
-    call.done(&json!({ "directory": directory }))
+    call.done(json!({ "directory": directory })).await
 }
 
 pub(super) async fn list_workspace(mut call: Call) -> Outcome {
     let path = call.arguments.text("relativeWorkspacePath");
     let directory = directory(&mut call, path).await?;
-    call.done(&json!({ "success": true, "directory": directory }))
+    call.done(json!({ "success": true, "directory": directory })).await
 }
 
 async fn directory(call: &mut Call, path: String) -> std::result::Result<Value, Failure> {
@@ -82,8 +82,11 @@ pub(super) async fn read(mut call: Call) -> Outcome {
     let place = place(files, &path);
     let size = size(files, &place).await;
     call.room.take(size.unwrap_or_default().min(TEXT_BYTES_MAX))?;
-    let read = files.run(move |files| read_whole(files, &place, TEXT_BYTES_MAX)).await;
-    let (bytes, info) = read.map_err(|error| match error {
+    let read = files.run(move |files| {
+        let (bytes, info) = read_whole(files, &place, TEXT_BYTES_MAX)?;
+        Ok((lossy(bytes), info))
+    });
+    let (content, info) = read.await.map_err(|error| match error {
         Error::IsFolder => Failure("failed to read file: path points to a directory, not a file".to_owned()),
         error => Failure(format!("failed to read file: {error}")),
     })?;
@@ -96,9 +99,9 @@ pub(super) async fn read(mut call: Call) -> Outcome {
         "lastModified": rfc3339::from_parts(info.modified.0, 0),
         "owner": names.user(info.uid),
         "group": names.group(info.gid),
-        "content": lossy(bytes),
+        "content": content,
     });
-    call.done(&shown)
+    call.done(shown).await
 }
 
 /// Bytes that a file says it has.
@@ -111,7 +114,7 @@ async fn size(files: &Files, place: &Place) -> Option<u64> {
     stat.await.ok().and_then(|stat| u64::try_from(stat.st_size).ok())
 }
 
-pub(super) async fn write(call: Call) -> Outcome {
+pub(super) async fn write(mut call: Call) -> Outcome {
     let path = call.arguments.text("path");
     let files = &call.mcp.sandbox.files;
     let place = place(files, &path);
@@ -123,13 +126,13 @@ pub(super) async fn write(call: Call) -> Outcome {
         making.await.map_err(Failure::of("failed to create directory"))?;
         "Directory created successfully"
     } else {
-        let content = call.arguments.text("content");
+        let content = call.arguments.take_text("content");
         let options = WriteOptions { mode, ..WriteOptions::default() };
         let done = files.run(move |files| Upload::whole(files, &place, options, content.as_bytes())).await;
         done.map_err(Failure::of("failed to write file"))?;
         "File created/updated successfully"
     };
-    call.done(&json!({ "path": path, "message": message }))
+    call.done(json!({ "path": path, "message": message })).await
 }
 
 pub(super) async fn edit(mut call: Call) -> Outcome {
@@ -152,7 +155,7 @@ pub(super) async fn edit(mut call: Call) -> Outcome {
     call.room.take(size.unwrap_or_default().min(TEXT_BYTES_MAX))?;
     let edited = files.run(move |files| edit_file(files, &place, &wanted, TEXT_BYTES_MAX)).await;
     match edited.map_err(|error| edit_failed(&path, &error))? {
-        Edited::Done(places) => call.done(&json!({ "path": path, "occurrencesReplaced": places })),
+        Edited::Done(places) => call.done(json!({ "path": path, "occurrencesReplaced": places })).await,
         Edited::Found(0) => Err(Failure(format!(
             "oldString not found in {path}. Re-read the file and retry — its contents may have changed since you last read it"
         ))),
@@ -195,7 +198,7 @@ pub(super) async fn delete(call: Call) -> Outcome {
         ("File deleted successfully", "failed to delete file")
     };
     result.map_err(Failure::of(failed))?;
-    call.done(&json!({ "path": path, "message": message }))
+    call.done(json!({ "path": path, "message": message })).await
 }
 
 /// What a path means.

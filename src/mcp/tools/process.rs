@@ -38,20 +38,20 @@ pub(super) async fn list(mut call: Call) -> Outcome {
     for process in &processes {
         shown.push(show(&mut call.room, process, tail_bytes).await?);
     }
-    call.done(&json!({ "processes": shown }))
+    call.done(json!({ "processes": shown })).await
 }
 
 pub(super) async fn get(mut call: Call) -> Outcome {
     let process = find(&call, |_| "failed to get process: process not found".to_owned())?;
     let tail_bytes = call.mcp.settings.inline_bytes_max.min(LOG_BYTES_MAX);
     let shown = show(&mut call.room, &process, tail_bytes).await?;
-    call.done(&shown)
+    call.done(shown).await
 }
 
 pub(super) async fn logs(mut call: Call) -> Outcome {
     let process = find(&call, |id| format!("failed to get process logs: process with PID {id} not found"))?;
     let logs = both(&mut call, &process).await?;
-    call.done(&json!({ "logs": logs }))
+    call.done(json!({ "logs": logs })).await
 }
 
 pub(super) async fn stop(call: Call) -> Outcome {
@@ -68,7 +68,7 @@ async fn end(call: Call, wanted: EndRequest, verb: &'static str, status: &str) -
     let identifier = call.arguments.text("identifier");
     let ended = call.mcp.sandbox.end(&process, wanted, &identifier).await;
     ended.map_err(|error| Failure(format!("failed to {verb} process: {error}")))?;
-    call.done(&json!({ "status": status }))
+    call.done(json!({ "status": status })).await
 }
 
 pub(super) async fn wait(mut call: Call) -> Outcome {
@@ -85,7 +85,7 @@ pub(super) async fn wait(mut call: Call) -> Outcome {
     over.or(time_up).or((call.mcp.leaving)()).await;
     let tail_bytes = call.mcp.settings.inline_bytes_max.min(LOG_BYTES_MAX);
     let shown = show(&mut call.room, &process, tail_bytes).await?;
-    call.done(&shown)
+    call.done(shown).await
 }
 
 pub(super) async fn ports(mut call: Call) -> Outcome {
@@ -94,7 +94,7 @@ pub(super) async fn ports(mut call: Call) -> Outcome {
     let ports: Vec<_> =
         found.map_err(Failure::of("failed to get ports"))?.into_iter().map(view::port).collect();
     call.room.take(ports.len() as u64 * PORT_BYTES)?;
-    call.done(&json!({ "ports": ports }))
+    call.done(json!({ "ports": ports })).await
 }
 
 pub(super) async fn write_stdin(call: Call) -> Outcome {
@@ -107,13 +107,13 @@ pub(super) async fn write_stdin(call: Call) -> Outcome {
         Some(_) => return Err(failed("encoding is neither text nor base64")),
     };
     stdin::write(&process, &bytes).await?;
-    call.done(&json!({ "message": "Bytes written to stdin", "bytesWritten": bytes.len() }))
+    call.done(json!({ "message": "Bytes written to stdin", "bytesWritten": bytes.len() })).await
 }
 
 pub(super) async fn close_stdin(call: Call) -> Outcome {
     let process = find(&call, no_stdin_of)?;
     stdin::close(&process).await?;
-    call.done(&json!({ "message": "Stdin closed" }))
+    call.done(json!({ "message": "Stdin closed" })).await
 }
 
 fn no_stdin_of(identifier: &str) -> String {

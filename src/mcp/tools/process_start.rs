@@ -70,14 +70,14 @@ pub(super) async fn execute(mut call: Call) -> Outcome {
         )
         .into();
     }
-    call.done(&shown)
+    call.done(shown).await
 }
 
 pub(super) async fn start_interactive(mut call: Call) -> Outcome {
     let asked =
         ProcessRequest { stdin: true, timeout: call.arguments.whole("timeout"), ..request(&call.arguments) };
     let process = run(&mut call, asked).await?;
-    call.done(&show(&process))
+    call.done(show(&process)).await
 }
 
 fn request(arguments: &Arguments) -> ProcessRequest {

@@ -30,7 +30,7 @@ pub(super) async fn read(mut call: Call) -> Outcome {
     })?;
     let bytes = bytes.ok_or_else(invalid)?;
     call.room.take(bytes.len() as u64)?;
-    call.done(&json!({ "success": true, "content": lossy(bytes), "file": path }))
+    call.done(json!({ "success": true, "content": lossy(bytes), "file": path })).await
 }
 
 /// The lines of a file; `None` when it has no such lines. Behind a last newline there is one more, an empty one.
