@@ -79,10 +79,10 @@ fn requests_get_the_login_and_a_refused_token_is_read_again() {
     let head = heard.recv().unwrap();
     assert!(head.starts_with("GET http://far.test/a?b HTTP/1.1\r\n"), "{head}");
     assert_eq!(head.matches("proxy-authorization").count(), 1, "{head}");
-    let post = "POST http://far.test/ HTTP/1.1\r\nHost: far.test\r\nContent-Length: 2\r\nConnection: close\r\n\r\nab";
+    let upload = "POST http://far.test/ HTTP/1.1\r\nHost: far.test\r\nContent-Length: 2\r\nConnection: close\r\n\r\nab";
     std::fs::write(&token, "old").unwrap();
     async_io::block_on(async_io::Timer::after(Duration::from_millis(1100)));
-    assert!(ask(address, post).starts_with("HTTP/1.1 407 "), "a body is not sent twice");
+    assert!(ask(address, upload).starts_with("HTTP/1.1 407 "), "a body is not sent twice");
     std::fs::write(&token, "new").unwrap();
     assert!(ask(address, PLAIN).ends_with("far!"), "the old token is remembered, and refused");
     assert_eq!(heard.try_iter().count(), 3);
