@@ -1,3 +1,5 @@
+//! The forward proxy over sockets, before a stand-in for the proxy beyond.
+
 use std::io::{Read, Write};
 use std::net::Shutdown as Half;
 use std::sync::mpsc;

@@ -1,3 +1,5 @@
+//! What becomes of headers, by table.
+
 use super::*;
 
 fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
