@@ -25,9 +25,6 @@ use crate::custody::{Deposit, Exited, Key};
 use crate::sys::pidfd::PidFd;
 use crate::sys::pty::{self, Size};
 
-/// Bytes that one read takes at most; the kernel gives 4,095 of a terminal at a time.
-const READ_BYTES: usize = 4096;
-
 /// Reads in one turn, so that one loud terminal leaves the thread to others.
 const READS_PER_TURN: usize = 16;
 
@@ -163,14 +160,15 @@ impl Session {
         let before = state.tape.end();
         let mut turn = Turn::Read;
         for _ in 0..READS_PER_TURN {
-            let mut space = [0; READ_BYTES];
-            match rustix::io::read(&self.terminal, &mut space) {
+            match state.tape.read_on(&self.terminal) {
                 // No terminal says so, but nothing is no output.
                 Ok(0) => turn = Turn::Over,
-                Ok(read) => {
-                    if let Err(error) = state.tape.append(&space[..read]) {
-                        tracing::error!(session = self.name, %error, "output of a terminal could not be kept");
-                    }
+                Ok(_) => continue,
+                Err(Errno::NOMEM) => {
+                    tracing::error!(
+                        session = self.name,
+                        "output of a terminal could not be kept: memory is short"
+                    );
                     continue;
                 }
                 Err(Errno::INTR) => continue,
