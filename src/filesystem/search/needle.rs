@@ -16,6 +16,9 @@ pub(crate) fn is_searchable(query: &str) -> bool {
     !query.is_empty() && query.len() <= QUERY_BYTES_MAX
 }
 
+/// Bytes that a regular expression may take: `(a{1000}){1000}` would take a second to make.
+const EXPRESSION_BYTES_MAX: usize = 2 << 20;
+
 /// The longest match of a pattern that is found across the windows of a line longer than one.
 const MATCH_BYTES_MAX: usize = 4 << 10;
 
@@ -57,6 +60,7 @@ impl Needle {
         let built = RegexMatcherBuilder::new()
             .case_insensitive(!case_sensitive)
             .line_terminator(Some(b'\n'))
+            .size_limit(EXPRESSION_BYTES_MAX)
             .build(pattern);
         let matcher = built.map_err(|error| {
             let text = error.to_string();

@@ -128,7 +128,10 @@ pub(super) async fn grep(mut call: Call) -> Outcome {
         return Err(failed("the query is empty or longer than 8192 bytes"));
     }
     let case_sensitive = arguments.flag("caseSensitive");
-    let needle = Needle::pattern(&query, case_sensitive).map_err(|why| failed(&why))?;
+    let files = call.mcp.sandbox.files.clone();
+    // A few letters can mean an expression that takes a while to make.
+    let made = files.run_in_turn(move |_| Ok(Needle::pattern(&query, case_sensitive))).await?;
+    let needle = made.map_err(|why| failed(&why))?;
     let pattern = |name: &str| arguments.text_if_any(name).filter(|text| !text.is_empty());
     let options = ContentOptions {
         needle: Some(needle.clone()),
@@ -138,7 +141,6 @@ pub(super) async fn grep(mut call: Call) -> Outcome {
         scope: scope(true),
         ..ContentOptions::default()
     };
-    let files = call.mcp.sandbox.files.clone();
     let here = place(&files, "");
     let stop = Stop::new();
     let _wanted = stop.wanted();
