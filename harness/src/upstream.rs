@@ -15,7 +15,7 @@ use std::{
 };
 
 /// What a large answer is made of.
-const BLOCK: [u8; 64 * 1024] = [b'x'; 64 * 1024];
+static BLOCK: [u8; 64 * 1024] = [b'x'; 64 * 1024];
 /// A head that nobody takes.
 const GIANT_BYTES: usize = 200 * 1024;
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -52,7 +52,7 @@ fn converse(connection: &mut TcpStream) -> io::Result<()> {
 fn answer(to: &mut TcpStream, request: &Request) -> io::Result<bool> {
     match request.path() {
         "/small" => {
-            to.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok")?
+            to.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok")?;
         }
         "/events" => events(to)?,
         "/go" => {

@@ -37,7 +37,7 @@ use clock::Clock;
 const CONNECTIONS_MAX: usize = 512;
 
 /// Time for the head of a request, the wait for it included.
-const HEAD_MAX: Duration = Duration::from_secs(60);
+const HEAD_MAX: Duration = Duration::from_mins(1);
 
 /// The largest head, and what is buffered of a body.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;

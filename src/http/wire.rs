@@ -100,9 +100,9 @@ impl Application {
             // Any port: a preflight is asked before it is known whether anybody listens, and has no token.
             Ok(true) => None,
             Ok(false) => match self.ports.pass(request, client, asked).await {
-                Ok((mut response, content)) => {
-                    add_missing_cors(&mut response, &context.access, origin.as_deref());
-                    return (response, content);
+                Ok((mut head, body)) => {
+                    add_missing_cors(&mut head, &context.access, origin.as_deref());
+                    return (head, body);
                 }
                 Err(refusal) => Some(refusal),
             },

@@ -5,6 +5,7 @@ use std::{fs, io};
 
 /// Sets variables, which is possible only while the process has one thread: others could be reading them.
 #[expect(unsafe_code, reason = "the standard library cannot know that there is one thread")]
+#[expect(clippy::disallowed_methods, reason = "it is unsafe beside threads, and there are none")]
 pub(crate) fn set_before_threads<'a>(
     variables: impl IntoIterator<Item = (&'a str, &'a OsStr)>,
 ) -> io::Result<()> {

@@ -11,7 +11,7 @@ use crate::credential_proxy::upstream;
 fn beyond(password: &'static str) -> (u16, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let (asked, heard) = mpsc::channel();
+    let (teller, asks) = mpsc::channel();
     let login = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("me:{password}"));
     std::thread::spawn(move || {
         for socket in listener.incoming() {
@@ -27,7 +27,7 @@ fn beyond(password: &'static str) -> (u16, mpsc::Receiver<String>) {
             let head = String::from_utf8(head).unwrap();
             let is_known = head.contains(&format!("proxy-authorization: Basic {login}\r\n"));
             let is_tunnel = head.starts_with("CONNECT ");
-            asked.send(head).unwrap();
+            teller.send(head).unwrap();
             let answer: &[u8] = match (is_known, is_tunnel) {
                 (false, _) => b"HTTP/1.1 407 Who?\r\nContent-Length: 0\r\n\r\n",
                 (true, true) => b"HTTP/1.1 200 OK\r\n\r\n",
@@ -41,7 +41,7 @@ fn beyond(password: &'static str) -> (u16, mpsc::Receiver<String>) {
             }
         }
     });
-    (port, heard)
+    (port, asks)
 }
 
 /// A proxy of ours before it, whose token is in a file.
@@ -73,12 +73,12 @@ const PLAIN: &str = "GET http://far.test/a?b HTTP/1.1\r\nHost: far.test\r\nProxy
 
 #[test]
 fn requests_get_the_login_and_a_refused_token_is_read_again() {
-    let (port, heard) = beyond("new");
+    let (port, asks) = beyond("new");
     let token = token_file();
     std::fs::write(&token, "new\n").unwrap();
     let (address, shutdown) = ours(port, &token);
     assert!(ask(address, PLAIN).ends_with("far!"));
-    let head = heard.recv().unwrap();
+    let head = asks.recv().unwrap();
     assert!(head.starts_with("GET http://far.test/a?b HTTP/1.1\r\n"), "{head}");
     assert_eq!(head.matches("proxy-authorization").count(), 1, "{head}");
     let upload = "POST http://far.test/ HTTP/1.1\r\nHost: far.test\r\nContent-Length: 2\r\nConnection: close\r\n\r\nab";
@@ -87,14 +87,14 @@ fn requests_get_the_login_and_a_refused_token_is_read_again() {
     assert!(ask(address, upload).starts_with("HTTP/1.1 407 "), "a body is not sent twice");
     std::fs::write(&token, "new").unwrap();
     assert!(ask(address, PLAIN).ends_with("far!"), "the old token is remembered, and refused");
-    assert_eq!(heard.try_iter().count(), 3);
+    assert_eq!(asks.try_iter().count(), 3);
     std::fs::remove_file(&token).unwrap();
     shutdown.begin();
 }
 
 #[test]
 fn a_tunnel_is_bytes_both_ways() {
-    let (port, heard) = beyond("new");
+    let (port, asks) = beyond("new");
     let token = token_file();
     std::fs::write(&token, "new").unwrap();
     let (address, shutdown) = ours(port, &token);
@@ -108,7 +108,7 @@ fn a_tunnel_is_bytes_both_ways() {
     let mut rest = String::new();
     socket.read_to_string(&mut rest).unwrap();
     assert!(rest.ends_with("\r\n\r\nearly late"), "{rest}");
-    assert!(heard.recv().unwrap().starts_with("CONNECT far.test:443 HTTP/1.1\r\n"));
+    assert!(asks.recv().unwrap().starts_with("CONNECT far.test:443 HTTP/1.1\r\n"));
     std::fs::remove_file(&token).unwrap();
     shutdown.begin();
 }

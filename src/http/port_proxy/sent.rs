@@ -49,10 +49,9 @@ impl Body for Sent {
         let this = self.get_mut();
         if let Some((gate, timer)) = &mut this.gate {
             match gate.poll(cx) {
-                Way::Free => {}
                 Way::Shut => return Poll::Pending,
                 Way::Unknown if timer.poll(cx).is_pending() => return Poll::Pending,
-                Way::Unknown => {}
+                Way::Free | Way::Unknown => {}
             }
             this.gate = None;
         }
