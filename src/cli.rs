@@ -82,21 +82,33 @@ pub fn parse(
     }
 }
 
-/// The known server's spelling made ours: flags without a subcommand, and long flags with one dash.
+/// The known server's spelling made ours: flags without a subcommand, and flags of any length with one dash or two.
 fn known_spelling(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    const LONG: [&str; 4] = ["port", "disable-telemetry", "listen", "user"];
+    const LONG: [&str; 5] = ["port", "disable-telemetry", "listen", "user", "command"];
+    const SHORT: [(&str, &str); 2] = [("p", "port"), ("c", "command")];
     let mut args: Vec<OsString> = args.into_iter().collect();
     let first = args.get(1).and_then(|a| a.to_str()).unwrap_or("-p");
     let is_flag_of_ours = matches!(first, "-h" | "--help" | "-V" | "--version");
     if (first.starts_with('-') && !is_flag_of_ours && args.len() > 1) || args.len() == 1 {
         args.insert(1, "serve".into());
     }
+    let mut is_value = false;
     for arg in args.iter_mut().skip(1) {
-        if let Some(name) = arg.to_str().and_then(|a| a.strip_prefix('-'))
-            && LONG.contains(&name.split('=').next().unwrap_or(name))
-        {
-            *arg = format!("--{name}").into();
+        let Some(text) = arg.to_str().filter(|_| !is_value).map(str::to_owned) else {
+            is_value = false;
+            continue;
+        };
+        if text == "--" {
+            break;
         }
+        let name = text.strip_prefix("--").or(text.strip_prefix('-')).unwrap_or_default();
+        let (name, value) = name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value)));
+        let long = SHORT.iter().find(|(short, _)| *short == name).map_or(name, |(_, long)| long);
+        if LONG.contains(&long) {
+            *arg = value.map_or_else(|| format!("--{long}"), |value| format!("--{long}={value}")).into();
+        }
+        // A command may look like a flag.
+        is_value = long == "command" && value.is_none();
     }
     args
 }

@@ -227,6 +227,14 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Time that what a replaced worker had begun gets to end.
     pub upgrade_drain: Duration,
+    /// Started with the daemon, by the shell.
+    pub startup_command: Option<String>,
+    /// The file by which the host is kept awake; without its folder there is no such host.
+    pub scale_file: PathBuf,
+    /// The program that mounts drives.
+    pub drive_program: PathBuf,
+    /// How long a drive may take until it can be read.
+    pub drive_timeout: Duration,
     /// `keepAlive` requests are refused.
     pub keep_alive_disabled: bool,
     /// Control groups are made for processes with limits that need one.

@@ -124,7 +124,7 @@ fn resolve(wanted: &[(&str, String)]) -> Result<(), String> {
 }
 
 fn set(variables: &[(&str, OsString)]) -> Result<(), String> {
-    let variables = variables.iter().map(|(name, value)| (*name, OsStr::new(value)));
+    let variables = variables.iter().map(|(name, value)| (OsStr::new(*name), value.as_os_str()));
     environment::set_before_threads(variables).map_err(|error| format!("variables cannot be set: {error}"))
 }
 

@@ -22,7 +22,6 @@ use crate::sys::oom;
 use crate::sys::packets::Packets;
 use crate::sys::signals::{Orders, RETIRED, Signals};
 use crate::telemetry::Telemetry;
-use crate::underway::Underway;
 use crate::upgrade::Upgrader;
 use crate::worker::Worker;
 
@@ -104,8 +103,8 @@ fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, Stri
     let upgrader = Arc::new(Upgrader::new(count, report));
     let sandbox = Sandbox::open(config, &runtime, kept)
         .map_err(|error| format!("the log folder {} cannot be used: {error}", config.log_dir.display()))?;
-    let (signalling, custody) = (sandbox.signalling(), sandbox.custody().clone());
     let tunnel = sandbox.tunnel();
+    let (ending, custody) = (sandbox.clone(), sandbox.custody().clone());
     let shutdown = Arc::new(Shutdown::default());
     let server = http::server(config, sandbox.clone(), upgrader.clone(), runtime.clone(), shutdown.clone());
     begin_tunnel(&sandbox, &runtime, config);
@@ -123,7 +122,7 @@ fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, Stri
     }
     accept_all(listeners, &server, &runtime, config)?;
     custody.serving();
-    let left = smol::block_on(until_the_end(signals, &server, &shutdown, &signalling, config));
+    let left = smol::block_on(until_the_end(signals, &server, &shutdown, &ending, config));
     // Its device goes by itself, and a route with it only when it is told.
     smol::block_on(tunnel.retire());
     if left > 0 {
@@ -177,7 +176,7 @@ async fn until_the_end(
     mut signals: Signals,
     server: &Server,
     shutdown: &Shutdown,
-    signalling: &Underway,
+    sandbox: &Sandbox,
     config: &Config,
 ) -> usize {
     let wait = |mut signals: Signals| blocking::unblock(move || (signals.wait(), signals));
@@ -205,12 +204,20 @@ async fn until_the_end(
     let in_haste = async {
         let (signal, _) = again.await;
         tracing::info!("{signal} received again, leaving at once");
+        sandbox.end_startup(Duration::ZERO).await;
         server.open_connections()
     };
     let drained = async {
-        let left = server.drained(drain_timeout).await;
+        let all_open = server.drained(drain_timeout);
+        // Its end is another worker's when this one has retired.
+        let startup = async {
+            if signal != RETIRED {
+                sandbox.end_startup(drain_timeout).await;
+            }
+        };
+        let (left, ()) = futures_lite::future::zip(all_open, startup).await;
         // A look at `/proc` or two: bounded by itself.
-        signalling.settled().await;
+        sandbox.signalling().settled().await;
         left
     };
     drained.or(in_haste).await

@@ -15,6 +15,8 @@ pub(crate) enum Trouble {
     Logs,
     /// One worker after the other has died.
     Workers,
+    /// The host cannot be told that it is to stay awake.
+    ScaleFile,
 }
 
 /// The troubles that there are. One for the daemon.

@@ -355,6 +355,44 @@ pub(crate) enum Error {
         /// Its number.
         number: i64,
     },
+    /// What a client calls a drive, or a path for it, is none.
+    #[error("{why}")]
+    InvalidDrive {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A drive could not be mounted.
+    #[error("Failed to mount drive: {why}")]
+    MountFailed {
+        /// Why.
+        why: String,
+    },
+    /// Something is mounted where a drive was to be.
+    #[error("Failed to mount drive: mount path already in use: {why}")]
+    MountPathInUse {
+        /// By what.
+        why: String,
+    },
+    /// A drive could not be unmounted.
+    #[error("Failed to unmount drive: {why}")]
+    UnmountFailed {
+        /// Why.
+        why: String,
+    },
+    /// Only drives are unmounted.
+    #[error("Failed to unmount drive: {} is occupied by a non-blfs mount", path.display())]
+    NotDrive {
+        /// As asked for.
+        path: PathBuf,
+    },
+    /// The document of a reload makes no sense.
+    #[error("{}: {why}", path.display())]
+    BadMetadata {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The log of a process cannot be read.
     #[error("failed to read the log: {source}")]
     LogUnreadable {

@@ -6,6 +6,7 @@
 //! Only this folder names tide, hyper and http-types. Endpoints read the request, call the core and shape the answer; the
 //! core knows nothing of it. Every error becomes an answer in `refusal.rs`.
 
+mod audit;
 mod body;
 mod context;
 mod dialect;
@@ -61,9 +62,9 @@ use context::{Context, Shared};
 use port_proxy::PortProxy;
 use route_table::RouteTable;
 use routes::{
-    archive, codegen, content_search, docs, file_deeds, file_find, file_read, file_remove, file_search,
-    file_write, mcp, multipart, network, process, process_end, process_logs, process_start, process_stats,
-    process_stdin, system, terminal, terminal_page, tree, upgrade, watch,
+    archive, codegen, content_search, docs, drives, environment, file_deeds, file_find, file_read,
+    file_remove, file_search, file_write, mcp, multipart, network, process, process_end, process_logs,
+    process_start, process_stats, process_stdin, system, terminal, terminal_page, tree, upgrade, watch,
 };
 use wire::Application;
 
@@ -81,9 +82,13 @@ fn register(app: &mut tide::Server<Context>, has_terminals: bool) -> RouteTable 
     }
     t.route(app, Get, "/health", system::health);
     t.route(app, Post, "/upgrade", upgrade::start);
+    register_surroundings(t, app);
     t.route(app, Get, "/capabilities", system::capabilities);
     t.route(app, Get, "/openapi.json", docs::openapi);
     t.route(app, Get, "/docs", docs::page);
+    t.route(app, Get, "/swagger", docs::swagger);
+    t.route(app, Get, "/swagger/index.html", docs::page);
+    t.route(app, Get, "/swagger/doc.json", docs::openapi);
     t.route(app, Get, "/docs/docs.css", docs::file);
     t.route(app, Get, "/docs/docs.js", docs::file);
     t.route(app, Post, "/process", process_start::start);
@@ -120,6 +125,18 @@ fn register_terminals(t: &mut RouteTable, app: &mut tide::Server<Context>) {
         t.route(app, Get, path, terminal_page::file);
     }
     for pattern in ["/terminal", "/terminal/ws"] {
+        t.route(app, Head, pattern, |_request| async { Ok(respond::empty(200)) });
+    }
+}
+
+/// What can be asked of what is around processes.
+fn register_surroundings(t: &mut RouteTable, app: &mut tide::Server<Context>) {
+    use Method::{Delete, Get, Head, Post};
+    t.route(app, Post, "/environment/reload", environment::reload);
+    t.route(app, Get, "/drives/mount", drives::list);
+    t.route(app, Post, "/drives/mount", drives::mount);
+    t.route(app, Delete, "/drives/mount/:file", drives::unmount);
+    for pattern in ["/drives/mount", "/upgrade"] {
         t.route(app, Head, pattern, |_request| async { Ok(respond::empty(200)) });
     }
 }

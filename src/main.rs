@@ -9,6 +9,9 @@ use boxd::cli::{self, Action};
 const BAD_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    for trouble in boxd::load_environment() {
+        writeln!(std::io::stderr(), "boxd: {trouble}").ok();
+    }
     let (code, text) = match cli::parse(std::env::args_os(), &|name| std::env::var_os(name)) {
         Ok(Action::Print(text)) => {
             // Whoever closed the pipe does not want to read it.

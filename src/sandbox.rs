@@ -14,6 +14,8 @@ use crate::clock;
 use crate::config::{Config, Secret};
 use crate::custody::{Custody, Exited, Handover, Held, Journal, Key, Outbox, Stray};
 use crate::degradation::{Degradation, Trouble};
+use crate::drives::Drives;
+use crate::environment::{Environment, Reloaded};
 use crate::error::{Error, Result};
 use crate::filesystem::{Files, Pending, Root, UploadBounds, Uploads, sweep};
 use crate::id::{IdSource, ProcessId};
@@ -23,10 +25,11 @@ use crate::network::monitor::{CALLS_MAX, Family, Monitors};
 use crate::network::tunnel::{Settings, Tunnel, TunnelRecord};
 use crate::network::{Port, Which, ports};
 use crate::process::{
-    self, Adopted, EndRequest, Gate, History, Intents, Memory, Process, ProcessSpec, ProcessTable, Shell,
-    Started, Supervisor, Tail,
+    self, Adopted, EndRequest, Gate, History, Intents, Memory, Origin, Process, ProcessSpec, ProcessTable,
+    Shell, Started, StartupCommand, Supervisor, Tail,
 };
 use crate::runtime::Runtime;
+use crate::scale_file::ScaleFile;
 use crate::sys::census::Census;
 use crate::sys::packets::Packets;
 use crate::sys::stat::Stat;
@@ -65,6 +68,8 @@ pub(crate) struct Sandbox {
     tunnelled: Option<TunnelRecord>,
     /// Shells that people look at.
     pub(crate) terminals: Terminals,
+    /// Remote folders.
+    pub(crate) drives: Drives,
     home: Option<PathBuf>,
     working_dir: PathBuf,
     /// How long workers before this one have been there.
@@ -93,7 +98,8 @@ impl Deaths {
 impl Sandbox {
     /// Opens the log folder, starts the threads, and goes on where an earlier worker was killed.
     pub(crate) fn open(config: &Config, runtime: &Runtime, kept: Option<FromKeeper>) -> io::Result<Self> {
-        let Start { ids, custody, mut history, mut held, strays, since_ms, deaths } = Start::new(kept)?;
+        let Start { ids, custody, mut history, mut held, strays, since_ms, deaths, environment } =
+            Start::new(kept)?;
         let limits = LogLimits {
             file_bytes_max: config.retention.file_bytes_max,
             total_bytes_max: config.retention.total_bytes_max,
@@ -105,24 +111,20 @@ impl Sandbox {
             open_to_others(logs.path());
         }
         let pump = Pump::start(config.pump_threads, Box::new(runtime.clone()))?;
-        let table = ProcessTable::new(
-            Memory {
-                count_max: config.retention.finished_max,
-                age: config.retention.finished_age,
-                bytes_max: FINISHED_REQUEST_BYTES_MAX,
-            },
-            config.bounds.processes_max,
-        );
         let shell = Shell::find(config.shell.clone(), config.shell_args.clone(), std::env::var_os("PATH"));
+        let (degradation, custody) = (logs.degradation.clone(), logs.custody.clone());
+        let scale_file = Arc::new(ScaleFile::new(&config.scale_file, degradation, custody));
         let supervisor = Arc::new(Supervisor {
             ids,
-            table,
+            table: process_table(config),
             pump,
             monitors: Monitors::new(logs.custody.clone()),
             tunnel: Tunnel::new(logs.custody.clone()),
             logs,
             shell,
             user: config.user.clone(),
+            scale_file: scale_file.clone(),
+            environment: Arc::new(environment),
             runtime: runtime.clone(),
             signalling: Underway::default(),
             gate: Gate::default(),
@@ -137,7 +139,7 @@ impl Sandbox {
             process::without_groups();
         }
         let (monitored, tunnelled) = (std::mem::take(&mut history.monitors), history.tunnel.take());
-        let terminals = open_terminals(config, &custody, runtime);
+        let terminals = open_terminals(config, &supervisor);
         // Before the processes, which let go what is none of theirs.
         terminals.adopt(&mut held);
         supervisor.adopt(history, held, strays);
@@ -149,12 +151,17 @@ impl Sandbox {
             runtime.spawn(deaths.tell(supervisor.logs.degradation.clone())).detach();
         }
         // Detached, as the next: they run as long as the daemon.
+        runtime.spawn(scale_file.keep_told()).detach();
         runtime.spawn(supervisor.logs.clone().try_while_refused()).detach();
         runtime.spawn(supervisor.clone().expire_finished()).detach();
+        if let Some(command) = config.startup_command.clone() {
+            runtime.spawn(supervisor.clone().start_once(StartupCommand(command))).detach();
+        }
         let home = home(config);
         let working_dir = std::env::current_dir()?;
         let uploads = open_uploads(config, runtime);
         Ok(Self {
+            drives: Drives::new(config, supervisor.clone()),
             supervisor,
             files: open_files(config, home.clone(), &working_dir)?,
             uploads,
@@ -242,6 +249,11 @@ impl Sandbox {
         self.supervisor.signalling.clone()
     }
 
+    /// Ends the start-up command: by SIGTERM, and by SIGKILL when the time is up.
+    pub(crate) async fn end_startup(&self, patience: Duration) {
+        self.supervisor.clone().end_startup(patience).await;
+    }
+
     /// Asks a process to end.
     pub(crate) async fn end(
         &self,
@@ -259,12 +271,14 @@ impl Sandbox {
 
     /// The process of boxd's own id.
     pub(crate) fn by_id(&self, id: ProcessId) -> Option<Arc<Process>> {
-        self.supervisor.table.by_id(id)
+        self.supervisor.table.by_id(id).filter(|process| process.spec.origin == Origin::Client)
     }
 
-    /// All processes in the order in which they were started.
+    /// All processes that clients are shown, in the order in which they were started.
     pub(crate) fn all(&self) -> Vec<Arc<Process>> {
-        self.supervisor.table.all()
+        let mut all = self.supervisor.table.all();
+        all.retain(|process| process.spec.origin == Origin::Client);
+        all
     }
 
     /// The ports of the process that clients know by this pid, in whichever run it is, or else of that process of the host; its
@@ -344,6 +358,11 @@ impl Sandbox {
         Ok(folder.into())
     }
 
+    /// Reads the variables anew that the platform sets. What is started from now on has them.
+    pub(crate) async fn reload_environment(&self) -> Result<Reloaded> {
+        self.supervisor.environment.reload(|| self.supervisor.gate.enter()).await
+    }
+
     /// What the host lets the daemon do. Walks about in the system: it runs where waiting is allowed.
     pub(crate) async fn capabilities(&self) -> Report {
         let logs = self.supervisor.logs.clone();
@@ -402,6 +421,16 @@ fn resume_monitors(supervisor: &Arc<Supervisor>, history: MonitorHistory) {
     }
 }
 
+/// What remembers processes.
+fn process_table(config: &Config) -> Arc<ProcessTable> {
+    let memory = Memory {
+        count_max: config.retention.finished_max,
+        age: config.retention.finished_age,
+        bytes_max: FINISHED_REQUEST_BYTES_MAX,
+    };
+    ProcessTable::new(memory, config.bounds.processes_max)
+}
+
 /// Lets others go through the log folder, to the file of a command that is too long for its line; they see no names, and the logs
 /// are the daemon's alone. A folder that is somebody else's is left as it is.
 fn open_to_others(folder: &Path) {
@@ -437,13 +466,14 @@ fn home(config: &Config) -> Option<PathBuf> {
     config.user.as_ref().map_or_else(own_home, |user| Some(user.home.clone()))
 }
 
-fn open_terminals(config: &Config, custody: &Custody, runtime: &Runtime) -> Terminals {
+fn open_terminals(config: &Config, supervisor: &Supervisor) -> Terminals {
     let bounds = terminal::Bounds {
         sessions_max: config.terminals.sessions_max,
         viewers_max: VIEWERS_MAX,
         idle: config.terminals.idle,
     };
-    Terminals::new(bounds, config.user.clone(), custody.clone(), runtime.clone())
+    let whose = (config.user.clone(), supervisor.environment.clone());
+    Terminals::new(bounds, whose, supervisor.logs.custody.clone(), supervisor.runtime.clone())
 }
 
 fn open_uploads(config: &Config, runtime: &Runtime) -> Uploads {
@@ -479,6 +509,7 @@ struct Start {
     strays: Vec<Stray>,
     since_ms: Option<u64>,
     deaths: Option<Deaths>,
+    environment: Environment,
 }
 
 impl Start {
@@ -492,6 +523,7 @@ impl Start {
                 strays: Vec::new(),
                 since_ms: None,
                 deaths: None,
+                environment: Environment::open(std::env::vars_os(), Custody::none(), &[]),
             });
         };
         let is_row = handover.recent_deaths >= DEATHS_IN_A_ROW;
@@ -503,9 +535,11 @@ impl Start {
         };
         let history = History::read(&frames).map_err(io::Error::other)?;
         let ids = history.boot.map_or_else(IdSource::new, |boot| IdSource::resume(boot, history.next));
+        let custody = Custody::new(Outbox::new(packets, handover.bell), journal, handover.is_followed)?;
         Ok(Self {
             ids,
-            custody: Custody::new(Outbox::new(packets, handover.bell), journal, handover.is_followed)?,
+            environment: Environment::open(std::env::vars_os(), custody.clone(), &frames),
+            custody,
             history,
             held: handover.held,
             strays: handover.strays,

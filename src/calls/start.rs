@@ -8,7 +8,7 @@ use futures_lite::FutureExt;
 
 use crate::error::Error;
 use crate::process::{
-    Limits, PortsAnswer, Process, ProcessSpec, Reason, RestartPolicy, State, wait_for_ports,
+    Limits, Origin, PortsAnswer, Process, ProcessSpec, Reason, RestartPolicy, State, wait_for_ports,
 };
 use crate::sandbox::Sandbox;
 use crate::view::log_text::{Shown, Stretch};
@@ -135,6 +135,7 @@ pub(crate) fn spec(
         timeout,
         restart: RestartPolicy { on_failure: asked.restart_on_failure, max: asked.max_restarts },
         keep_alive: asked.keep_alive,
+        origin: Origin::Client,
         limits: limits(&asked.limits.unwrap_or_default())?,
     })
 }

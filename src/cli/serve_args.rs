@@ -23,6 +23,9 @@ const LOG_PERCENT: u64 = 10;
 /// The budget when the host does not say how much memory it has.
 const LOG_BYTES_TOTAL_UNKNOWN: u64 = 96 * 1024 * 1024;
 
+/// The scale-to-zero counter of the known server's host.
+const SCALE_FILE: &str = "/uk/libukp/scale_to_zero_disable";
+
 /// The flags, each with its variable. Variables of the known server are named in the help and read in `into_config`.
 #[derive(Debug, Args)]
 #[expect(clippy::doc_markdown, rustdoc::bare_urls, reason = "these comments are the help text")]
@@ -33,7 +36,14 @@ pub(super) struct ServeArgs {
     listen: Vec<SocketAddr>,
 
     /// Port to listen on, on all interfaces [env: PORT too]
-    #[arg(short, long, env = "BOXD_PORT", value_name = "N", help_heading = "Listening")]
+    #[arg(
+        short,
+        long,
+        overrides_with = "port",
+        env = "BOXD_PORT",
+        value_name = "N",
+        help_heading = "Listening"
+    )]
     port: Option<u16>,
 
     /// File whose first line is the token that every request must carry; the token itself may stand in BOXD_AUTH_TOKEN
@@ -111,6 +121,20 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "BOXD_WORKING_DIR", value_name = "DIR", help_heading = "Files")]
     working_dir: Option<PathBuf>,
 
+    /// Program that mounts drives
+    #[arg(
+        long,
+        env = "BOXD_DRIVE_PROGRAM",
+        value_name = "FILE",
+        default_value = "/usr/local/bin/blfs",
+        help_heading = "Files"
+    )]
+    drive_program: PathBuf,
+
+    /// Time for a drive until it can be read; longer than 0
+    #[arg(long, env = "BOXD_DRIVE_TIMEOUT", value_name = "TIME", value_parser = positive_duration, default_value = "30s", help_heading = "Files")]
+    drive_timeout: Duration,
+
     /// Finished processes remembered, with their logs
     #[arg(
         long,
@@ -138,6 +162,17 @@ pub(super) struct ServeArgs {
         help_heading = "Processes"
     )]
     shell_args: Option<String>,
+
+    /// Command that is started with the daemon, in /, and ends with it; its output is the daemon's stderr
+    #[arg(
+        short,
+        long,
+        env = "BOXD_COMMAND",
+        value_name = "COMMAND",
+        allow_hyphen_values = true,
+        help_heading = "Processes"
+    )]
+    command: Option<String>,
 
     /// Processes that run at one time [default: 4096, or half of what the host allows]
     #[arg(long, env = "BOXD_MAX_PROCESSES", value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits")]
@@ -317,6 +352,10 @@ impl ServeArgs {
             pump_threads: usize::from(self.pump_threads),
             drain_timeout: self.drain_timeout,
             upgrade_drain: self.upgrade_drain,
+            startup_command: self.command.filter(|command| !command.is_empty()),
+            scale_file: known.path("BLAXEL_SCALE_FILE").unwrap_or_else(|| SCALE_FILE.into()),
+            drive_program: self.drive_program,
+            drive_timeout: self.drive_timeout,
             keep_alive_disabled: known.is_on("BL_DISABLE_KEEPALIVE"),
             control_groups: !self.no_cgroups,
             request_log: !(self.no_request_log || known.is_on("DISABLE_REQUEST_LOGGING")),

@@ -40,6 +40,32 @@ fn a_port_means_all_interfaces() {
 }
 
 #[test]
+fn flags_are_understood_as_go_writes_them() {
+    let command = |args: &[&str]| config(args, &[]).startup_command;
+    for args in [
+        &["-c", "-port 1"][..],
+        &["--c", "-port 1"],
+        &["-command", "-port 1"],
+        &["--command=-port 1"],
+        &["-command=-port 1"],
+        &["-c=-port 1"],
+        &["serve", "-c", "-port 1"],
+        &["-disable-telemetry", "-p", "9000", "-c", "-port 1"],
+    ] {
+        assert_eq!(command(args).as_deref(), Some("-port 1"), "{args:?}");
+    }
+    assert_eq!(command(&["-c", ""]), None);
+    assert_eq!(command(&["-c=a=b"]).as_deref(), Some("a=b"));
+    for args in [&["--p", "81"][..], &["--p=81"], &["-p=81"], &["-port", "80", "-p", "81"]] {
+        assert_eq!(config(args, &[]).listen, [Listen::AllInterfaces(81)], "{args:?}");
+    }
+    assert!(config(&["--disable-telemetry"], &[]).startup_command.is_none());
+    for bad in [&["-x"][..], &["-c"], &["-command"], &["-disable-telemetry=maybe"], &["--cc", "x"]] {
+        assert!(run(bad, &[]).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
 fn the_known_servers_variables_count_after_ours() {
     let known = [
         ("SANDBOX_LOG_DIR", "/logs"),

@@ -8,7 +8,7 @@
 use percent_encoding::percent_decode_str;
 
 /// The routes that take a path, the longest first.
-const ROUTES: [&str; 11] = [
+const ROUTES: [&str; 12] = [
     "/filesystem-multipart/initiate",
     "/filesystem-content-search",
     "/filesystem-archive",
@@ -17,6 +17,7 @@ const ROUTES: [&str; 11] = [
     "/filesystem-find",
     "/filesystem-stat",
     "/filesystem/tree",
+    "/drives/mount",
     "/codegen/fastapply",
     "/codegen/reranking",
     "/filesystem",

@@ -266,6 +266,8 @@ pub(crate) enum Doing {
     Ranking,
     /// Looking after the folder of uploads in parts.
     KeepingUploads,
+    /// Reading the document of a reload.
+    Reloading,
     /// Anything else: the error says it all.
     Other,
 }
@@ -309,7 +311,7 @@ impl Doing {
             Self::Unpacking => "error extracting archive: ",
             Self::KeepingUploads => "failed to access uploads: ",
             // Its file is both read and written.
-            Self::Reading | Self::Deleting | Self::Applying | Self::Other => "",
+            Self::Reading | Self::Deleting | Self::Applying | Self::Reloading | Self::Other => "",
         };
         text.to_owned()
     }
@@ -321,6 +323,9 @@ fn file_status(doing: &Doing, error: &Error) -> u16 {
     match error.file_errno() {
         Some(Errno::NOSPC | Errno::DQUOT) => 507,
         Some(Errno::MFILE | Errno::NFILE) => 503,
+        // The file is the platform's, so whatever is wrong with it is no fault of the client's.
+        Some(Errno::NOENT) if matches!(doing, Doing::Reloading) => 404,
+        _ if matches!((doing, error), (Doing::Reloading, Error::File { .. })) => 500,
         // As the known server has it, whatever it is.
         errno if is_trouble_of_uploads(doing, error, errno) => 500,
         Some(Errno::NOENT) => match doing {
@@ -372,6 +377,7 @@ fn core_status(error: &Error) -> u16 {
         | Error::NoTunnel
         | Error::NotFolder
         | Error::IsFolder
+        | Error::InvalidDrive { .. }
         | Error::CodegenUnconfigured => 400,
         Error::NotRunning { .. } | Error::Signal { .. } | Error::UploadNotFound { .. } => 404,
         Error::PreconditionFailed => 412,
@@ -379,6 +385,8 @@ fn core_status(error: &Error) -> u16 {
         | Error::StdinNotOpened
         | Error::StdinClosed
         | Error::NoKeeper
+        | Error::MountPathInUse { .. }
+        | Error::NotDrive { .. }
         | Error::UpgradeUnderWay => 409,
         Error::FolderMissing { .. }
         | Error::ContainsNul { .. }
@@ -404,6 +412,9 @@ fn core_status(error: &Error) -> u16 {
         Error::StdinFailed { .. }
         | Error::TunnelFailed { .. }
         | Error::LogUnreadable { .. }
+        | Error::BadMetadata { .. }
+        | Error::MountFailed { .. }
+        | Error::UnmountFailed { .. }
         | Error::InvalidPartNumber { .. }
         | Error::PartNotFound { .. }
         | Error::EtagMismatch { .. } => 500,

@@ -63,7 +63,9 @@ impl RouteTable {
         let other = path.strip_suffix('/').map_or_else(|| format!("{path}/"), str::to_owned);
         // Of all routes that take the path of a file, these are nothing without their slash.
         let needs_slash = matches!(other.as_str(), "/filesystem/" | "/filesystem-multipart/initiate/");
-        if other.is_empty() || needs_slash || !self.has(method, &other) {
+        // A page of the known server's, and not a folder.
+        let is_page = other == "/swagger";
+        if other.is_empty() || needs_slash || is_page || !self.has(method, &other) {
             return Fallback::NotFound;
         }
         Fallback::Redirect(query.map_or_else(|| other.clone(), |query| format!("{other}?{query}")))

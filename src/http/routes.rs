@@ -4,6 +4,8 @@ pub(crate) mod archive;
 pub(crate) mod codegen;
 pub(crate) mod content_search;
 pub(crate) mod docs;
+pub(crate) mod drives;
+pub(crate) mod environment;
 pub(crate) mod file_deeds;
 mod file_download;
 pub(crate) mod file_find;

@@ -81,6 +81,15 @@ impl Supervisor {
         for key in keys.into_iter().filter(is_nobodys) {
             drop(Deposit::resumed(&self.logs.custody, key));
         }
+        for process in self.table.all() {
+            if process.state().keeps_alive(&process.spec) {
+                self.scale_file.hold(process.id);
+                // It may have ended meanwhile, with nobody to let go.
+                if process.state().is_over() {
+                    self.scale_file.let_go(process.id);
+                }
+            }
+        }
         ended.sort_by_key(|process| {
             let state = process.state();
             (state.ended_boot_ms, state.ended_ms)
@@ -276,6 +285,7 @@ impl Supervisor {
         let custody = &self.logs.custody;
         let tell = || {
             self.tell_boot();
+            self.environment.tell();
             self.intents.tell(self);
             let processes = self.table.all();
             for process in &processes {

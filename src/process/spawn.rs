@@ -18,9 +18,10 @@ use std::sync::Arc;
 use super::children::{self, Starting};
 use super::limits::ControlGroup;
 use super::long_command;
-use super::spec::ProcessSpec;
+use super::spec::{Origin, ProcessSpec};
 use super::turn::Turn;
 use crate::custody::{Custody, Deposit, SLOT_STDERR, SLOT_STDIN, SLOT_STDOUT};
+use crate::environment::{self, Variables};
 use crate::error::{Error, Result};
 use crate::id::ProcessId;
 use crate::log::Kept;
@@ -33,9 +34,6 @@ use crate::user::Identity;
 
 /// The variable that marks a command and its descendants with boxd's own id of the process.
 pub(crate) const MARK: &str = "BOXD_PROCESS";
-
-/// Variables of the daemon that no command sees.
-const SECRET: [&str; 2] = ["BOXD_AUTH_TOKEN", crate::keeper::protocol::SOCKET];
 
 /// The program that runs commands, and what stands before the command on its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,9 +68,8 @@ pub(crate) struct Spawned {
     /// `None` for one that was born into a control group, or as somebody else.
     pub(crate) child: Option<async_process::Child>,
     pub(crate) pidfd: Arc<PidFd>,
-    /// boxd's ends of the pipes.
-    pub(crate) stdout: OwnedFd,
-    pub(crate) stderr: OwnedFd,
+    /// boxd's ends of the pipes of stdout and stderr.
+    pub(crate) outputs: [Option<OwnedFd>; 2],
     pub(crate) stdin: Option<OwnedFd>,
     /// The keeper's copies of them.
     pub(crate) deposit: Deposit,
@@ -91,13 +88,15 @@ pub(crate) struct Place<'a> {
     pub(crate) group: Option<&'a ControlGroup>,
     /// Whose it is; `None` is the daemon's own user.
     pub(crate) user: Option<&'a Identity>,
+    /// What it is given, below what its request sets.
+    pub(crate) variables: &'a Variables,
 }
 
 /// Starts the command of `spec` in a process group of its own.
 ///
 /// Blocks until the shell is executed, which a hung file system can delay: call it where waiting is allowed.
 pub(crate) fn spawn(spec: &ProcessSpec, place: &Place<'_>) -> Result<Spawned> {
-    let Place { id, run, shell, log_dir, custody, group, user } = *place;
+    let Place { id, run, shell, log_dir, custody, group, user, variables } = *place;
     check_nul(spec)?;
     let argument = if long_command::is_long(&spec.command) {
         let path = long_command::path(log_dir, id);
@@ -107,25 +106,25 @@ pub(crate) fn spawn(spec: &ProcessSpec, place: &Place<'_>) -> Result<Spawned> {
         spec.command.clone()
     };
     let failed = |source| failure(spec, shell, source);
-    let (stdout, stdout_end) = pipe::output_pipe().map_err(failed)?;
-    let (stderr, stderr_end) = pipe::output_pipe().map_err(failed)?;
+    let (outputs, [stdout_end, stderr_end]) = outputs(spec.origin).map_err(failed)?;
     let (stdin, stdin_end) = if spec.stdin {
         let (read, write) = pipe::input_pipe().map_err(failed)?;
         (Some(write), Some(read))
     } else {
         (None, None)
     };
-    let line = Line { spec, shell, id, argument: &argument, user };
+    let line = Line { spec, shell, id, argument: &argument, user, variables };
+    let starting = Starting::enter(&stderr_end)?;
     let ends = Ends { stdin: stdin_end, stdout: stdout_end, stderr: stderr_end };
-    let starting = Starting::enter(&stderr)?;
     let birth = match group {
         _ if user.is_some() || group.is_some() => Birth::Grouped(line, ends, group),
         _ => Birth::Plain(prepare(&line, ends).map_err(failed)?),
     };
     let turn = custody.is_kept().then(Turn::take);
     // In the keeper's hands before there is a command: it may print and exit, and we be killed, before the next line.
-    let mut held = vec![(SLOT_STDOUT, stdout.as_fd()), (SLOT_STDERR, stderr.as_fd())];
-    held.extend(stdin.as_ref().map(|stdin| (SLOT_STDIN, stdin.as_fd())));
+    let ours = [(SLOT_STDOUT, &outputs[0]), (SLOT_STDERR, &outputs[1]), (SLOT_STDIN, &stdin)];
+    let held: Vec<_> =
+        ours.into_iter().filter_map(|(slot, end)| end.as_ref().map(|end| (slot, end.as_fd()))).collect();
     let deposit = Deposit::of(custody, Kept::Run(run).key(id), turn.as_ref().map(Turn::lane), &held);
     let (pid, child) = match birth {
         Birth::Grouped(line, ends, group) => (grouped::start(&line, ends, group)?, None),
@@ -147,7 +146,18 @@ pub(crate) fn spawn(spec: &ProcessSpec, place: &Place<'_>) -> Result<Spawned> {
     deposit.born(&pidfd);
     drop(turn);
     set_limits(pid, spec);
-    Ok(Spawned { child, pidfd, stdout, stderr, stdin, deposit })
+    Ok(Spawned { child, pidfd, outputs, stdin, deposit })
+}
+
+/// Where the output of a command goes: boxd's ends, and the command's.
+fn outputs(origin: Origin) -> io::Result<([Option<OwnedFd>; 2], [OwnedFd; 2])> {
+    if origin == Origin::Startup {
+        let stderr = || io::stderr().as_fd().try_clone_to_owned();
+        return Ok(([None, None], [stderr()?, stderr()?]));
+    }
+    let (stdout, stdout_end) = pipe::output_pipe()?;
+    let (stderr, stderr_end) = pipe::output_pipe()?;
+    Ok(([Some(stdout), Some(stderr)], [stdout_end, stderr_end]))
 }
 
 /// Gives a command that was just started what it is not born with. Whoever finds one whose start was cut short does it again.
@@ -172,6 +182,7 @@ struct Line<'a> {
     /// Behind the shell's own arguments.
     argument: &'a str,
     user: Option<&'a Identity>,
+    variables: &'a Variables,
 }
 
 /// The command's ends of its pipes; no stdin is `/dev/null`.
@@ -191,14 +202,16 @@ enum Birth<'a> {
 
 /// What the fast way needs, made before it is its turn.
 fn prepare(line: &Line<'_>, ends: Ends) -> io::Result<async_process::Command> {
-    let Line { spec, shell, id, argument, .. } = line;
+    let Line { spec, shell, id, argument, variables, .. } = line;
     let mut command = std::process::Command::new(&shell.program);
     command.arg0(&shell.name).args(&shell.args).arg(argument).process_group(0);
     command
         .current_dir(&spec.working_dir)
+        .env_clear()
+        .envs(*variables)
         .envs(spec.env.iter().map(|(k, v)| (k, v)))
         .env(MARK, id.to_string());
-    for name in SECRET {
+    for name in environment::SECRET {
         command.env_remove(name);
     }
     // The conversion forgets the stdio of the inner command, so it is set on the outer one.

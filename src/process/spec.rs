@@ -29,6 +29,19 @@ pub(crate) struct ProcessSpec {
     /// Ended when it exceeds one.
     #[serde(default)]
     pub(crate) limits: Limits,
+    /// Who wants it.
+    #[serde(default)]
+    pub(crate) origin: Origin,
+}
+
+/// Who wants a process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Origin {
+    /// A client, to whom it is shown.
+    #[default]
+    Client,
+    /// The daemon's command line. It is told to nobody, never forgotten, and its output is the daemon's stderr.
+    Startup,
 }
 
 impl ProcessSpec {

@@ -25,12 +25,14 @@ use super::table::{ProcessTable, Reservation};
 use super::{children, long_command, tree};
 use crate::clock;
 use crate::custody::{Deposit, Exited};
+use crate::environment::{Environment, Variables};
 use crate::error::{Error, Result};
 use crate::id::{IdSource, ProcessId};
 use crate::log::{Attachment, ExitWatch, Intake, Kept, Log, LogDir, Offsets, Pump, Readers};
 use crate::network::Monitors;
 use crate::network::tunnel::Tunnel;
 use crate::runtime::Runtime;
+use crate::scale_file::ScaleFile;
 use crate::sys::pidfd::{ExitStatus, PidFd};
 use crate::sys::usage::ResourceUsage;
 use crate::underway::Underway;
@@ -59,6 +61,10 @@ pub(crate) struct Supervisor {
     pub(crate) shell: Shell,
     /// Whose the commands are; `None` is the daemon's own user.
     pub(crate) user: Option<Identity>,
+    /// Keeps the host awake.
+    pub(crate) scale_file: Arc<ScaleFile>,
+    /// What commands are given.
+    pub(crate) environment: Arc<Environment>,
     pub(crate) runtime: Runtime,
     /// Signals on their way to trees.
     pub(crate) signalling: Underway,
@@ -90,13 +96,32 @@ impl Supervisor {
 
     fn start_blocking(self: &Arc<Self>, spec: ProcessSpec, reservation: Reservation) -> Result<Started> {
         let id = self.ids.next();
+        if spec.keep_alive {
+            // Before the command runs: the host could put the sandbox to sleep beside it.
+            self.scale_file.hold(id);
+            smol::block_on(self.scale_file.told());
+        }
+        let started = self.start_as(id, spec, reservation);
+        if started.is_err() {
+            self.scale_file.let_go(id);
+        }
+        started
+    }
+
+    fn start_as(
+        self: &Arc<Self>,
+        id: ProcessId,
+        spec: ProcessSpec,
+        reservation: Reservation,
+    ) -> Result<Started> {
         if self.table.knows_name(&spec.name) {
             // The link by name would show an earlier process for as long as this one is silent.
             self.logs.unlink(&spec.name, None);
         }
         let group = control_group(id, &spec)?;
         let intent = Intent::note(self, id, &spec);
-        let spawned = self.spawn(&spec, &self.place(id, 0, group.as_deref()))?;
+        let variables = self.environment.variables();
+        let spawned = self.spawn(&spec, &self.place((id, 0), group.as_deref(), &variables))?;
         let log = Log::new(&self.logs, id, spec.name.clone());
         let (run, intake) = self.split(spawned, &log, 0)?;
         let first_byte = Attachment::new(log.clone(), Offsets::default(), true);
@@ -230,9 +255,9 @@ impl Supervisor {
 
     /// Divides a start into what signals go to and what the pump reads.
     fn split(&self, spawned: Spawned, log: &Arc<Log>, run: u32) -> Result<(Run, NewRun)> {
-        let Spawned { child, pidfd, stdout, stderr, stdin, deposit } = spawned;
+        let Spawned { child, pidfd, outputs, stdin, deposit } = spawned;
         let pid = pidfd.pid();
-        let new = NewRun { child, pidfd: pidfd.clone(), stdout, stderr, pid, log: log.clone(), deposit };
+        let new = NewRun { child, pidfd: pidfd.clone(), outputs, pid, log: log.clone(), deposit };
         let key = Kept::Run(run).key(log.id());
         match stdin.map(|stdin| Stdin::new(stdin, &self.logs.custody, key)).transpose() {
             Ok(stdin) => Ok((Run { pidfd, stdin: stdin.map(Arc::new) }, new)),
@@ -246,7 +271,7 @@ impl Supervisor {
 
     /// Gives a run to the pump and starts its clock.
     fn watch(self: &Arc<Self>, process: &Arc<Process>, new: NewRun) -> Result<()> {
-        let NewRun { child, pidfd, stdout, stderr, log, deposit, .. } = new;
+        let NewRun { child, pidfd, outputs, log, deposit, .. } = new;
         let (this, watched) = (self.clone(), process.clone());
         let (kept, reaper) = (pidfd.clone(), pidfd.clone());
         let key = Kept::Run(process.state().run).key(process.id);
@@ -270,7 +295,7 @@ impl Supervisor {
             }
         });
         let watch = ExitWatch::Child(pidfd, on_exit);
-        let intake = Intake::new(log, [Some(stdout), Some(stderr)], watch, deposit);
+        let intake = Intake::new(log, outputs, watch, deposit);
         if let Err(source) = self.pump.attach(intake) {
             kill_and_reap(kept);
             let path = self.shell.program.clone();
@@ -293,7 +318,12 @@ impl Supervisor {
     }
 
     /// What is needed to start a run.
-    fn place<'a>(&'a self, id: ProcessId, run: u32, group: Option<&'a ControlGroup>) -> Place<'a> {
+    fn place<'a>(
+        &'a self,
+        (id, run): (ProcessId, u32),
+        group: Option<&'a ControlGroup>,
+        variables: &'a Variables,
+    ) -> Place<'a> {
         Place {
             id,
             run,
@@ -302,6 +332,7 @@ impl Supervisor {
             custody: &self.logs.custody,
             group,
             user: self.user.as_ref(),
+            variables,
         }
     }
 
@@ -322,6 +353,7 @@ impl Supervisor {
         if long_command::is_long(&process.spec.command) {
             std::fs::remove_file(long_command::path(self.logs.path(), process.id)).ok();
         }
+        self.scale_file.let_go(process.id);
         process.log.seal();
         process.announce();
         self.runtime.serve();
@@ -361,7 +393,9 @@ impl Supervisor {
 
     fn restart_blocking(self: &Arc<Self>, process: &Arc<Process>) {
         let run = process.state().run + 1;
-        let place = self.place(process.id, run, process.group.get().map(Arc::as_ref));
+        // Of this moment, like those of a process that is started now.
+        let variables = self.environment.variables();
+        let place = self.place((process.id, run), process.group.get().map(Arc::as_ref), &variables);
         let started =
             self.spawn(&process.spec, &place).and_then(|spawned| self.split(spawned, &process.log, run));
         let result = started.and_then(|(run, new)| {
@@ -407,8 +441,7 @@ struct NewRun {
     /// `None` for one that was born into a control group.
     child: Option<async_process::Child>,
     pidfd: Arc<PidFd>,
-    stdout: std::os::fd::OwnedFd,
-    stderr: std::os::fd::OwnedFd,
+    outputs: [Option<std::os::fd::OwnedFd>; 2],
     pid: u32,
     log: Arc<Log>,
     deposit: Deposit,

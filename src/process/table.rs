@@ -10,6 +10,7 @@ use std::time::Duration;
 use event_listener::{Event, EventListener};
 
 use super::process::Process;
+use super::spec::Origin;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::id::ProcessId;
@@ -84,8 +85,10 @@ impl ProcessTable {
     /// Enters a process that was started.
     pub(crate) fn insert(&self, process: Arc<Process>) {
         let mut entries = self.lock();
-        entries.by_name.insert(process.spec.name.clone(), process.id);
-        entries.by_pid.insert(process.state().pid, process.id);
+        if process.spec.origin == Origin::Client {
+            entries.by_name.insert(process.spec.name.clone(), process.id);
+            entries.by_pid.insert(process.state().pid, process.id);
+        }
         entries.by_id.insert(process.id, process);
     }
 
@@ -115,13 +118,22 @@ impl ProcessTable {
         if name_first { by_name().or_else(by_pid) } else { by_pid().or_else(by_name) }
     }
 
-    /// All processes in the order in which they were started.
+    /// The process of the daemon's command line, if it was started.
+    pub(crate) fn startup(&self) -> Option<Arc<Process>> {
+        self.lock().by_id.values().find(|process| process.spec.origin == Origin::Startup).cloned()
+    }
+
+    /// All processes in the order in which they were started, those included that clients are not shown.
     pub(crate) fn all(&self) -> Vec<Arc<Process>> {
         self.lock().by_id.values().cloned().collect()
     }
 
     /// Counts a process as finished, and gives those that are forgotten for it.
     pub(crate) fn finish(&self, process: &Process) -> Vec<Arc<Process>> {
+        if process.spec.origin == Origin::Startup {
+            // Forgotten, it would be started again.
+            return Vec::new();
+        }
         let forgotten = {
             let mut entries = self.lock();
             entries.finished_bytes += process.spec.bytes();

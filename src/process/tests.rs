@@ -1,6 +1,6 @@
 //! The engine through its door: real commands, no HTTP.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,14 @@ use super::supervise::Supervisor;
 use super::table::{Memory, ProcessTable};
 use super::*;
 use crate::custody::Custody;
+use crate::environment::Environment;
 use crate::error::Error;
 use crate::id::IdSource;
 use crate::log::{Follower, Item, LogDir, LogLimits, Output, OutputStream, Position, Pump};
 use crate::network::Monitors;
 use crate::network::tunnel::Tunnel;
 use crate::runtime::Runtime;
+use crate::scale_file::ScaleFile;
 
 mod model;
 
@@ -51,7 +53,13 @@ impl Engine {
             pump: Pump::start(1, Box::new(runtime.clone())).unwrap(),
             logs,
             shell: Shell::find("sh".into(), vec!["-c".to_owned()], std::env::var_os("PATH")),
+            scale_file: Arc::new(ScaleFile::new(
+                Path::new("/nonexistent/scale"),
+                Arc::default(),
+                Custody::none(),
+            )),
             user: None,
+            environment: Arc::new(Environment::open(std::env::vars_os(), Custody::none(), &[])),
             runtime,
             signalling: crate::underway::Underway::default(),
             gate: Gate::default(),
@@ -103,6 +111,7 @@ pub(super) fn spec(command: &str) -> ProcessSpec {
         timeout: None,
         restart: RestartPolicy { on_failure: false, max: 0 },
         keep_alive: false,
+        origin: Origin::Client,
         limits: Limits::default(),
     }
 }
@@ -232,7 +241,7 @@ fn every_child_is_reaped() {
     // The end is told before the child is reaped, so the zombie may still be seen for a moment.
     let entry = format!("/proc/{}", process.state().pid);
     let began = Instant::now();
-    while std::path::Path::new(&entry).exists() {
+    while Path::new(&entry).exists() {
         assert!(began.elapsed() < Duration::from_secs(20), "a zombie is left");
         std::thread::yield_now();
     }

@@ -7,7 +7,7 @@ use std::{fs, io};
 #[expect(unsafe_code, reason = "the standard library cannot know that there is one thread")]
 #[expect(clippy::disallowed_methods, reason = "it is unsafe beside threads, and there are none")]
 pub(crate) fn set_before_threads<'a>(
-    variables: impl IntoIterator<Item = (&'a str, &'a OsStr)>,
+    variables: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>,
 ) -> io::Result<()> {
     // Where there is no /proc nothing can be looked at, and this is called before anything is started.
     if fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1) {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
+use crate::environment::Variables;
 use crate::error::{Error, Result};
 use crate::process::children::{self, Starting};
 use crate::process::{inherited, set_standing, texts};
@@ -41,7 +42,7 @@ pub(crate) struct Wanted {
 /// the shell is there. Blocks until the program is executed.
 pub(super) fn start<T>(
     wanted: &Wanted,
-    user: Option<&Identity>,
+    (user, variables): (Option<&Identity>, &Variables),
     give_away: impl FnOnce(&OwnedFd) -> io::Result<T>,
 ) -> Result<(PidFd, OwnedFd, T)> {
     let name = wanted.shell.as_ref().map_or_else(usual, OsString::from);
@@ -53,7 +54,7 @@ pub(super) fn start<T>(
     if let Some(user) = user {
         pty::give_to(&slave, user.ids.uid, user.ids.gid).map_err(failed)?;
     }
-    let mut env = inherited(user);
+    let mut env = inherited(variables, user);
     env.entry("TERM".into()).or_insert_with(|| TERM.into());
     let nul = |_| failed(Errno::INVAL.into());
     let text = |text: &OsStr| CString::new(text.as_bytes()).map_err(nul);

@@ -22,6 +22,7 @@ use super::shell::{self, Wanted};
 use super::tape::Tape;
 use super::viewer::{Place, Viewer};
 use crate::custody::{Custody, Deposit, Exited, Held, Key};
+use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::id::ProcessId;
 use crate::process::Gate;
@@ -58,6 +59,7 @@ struct Inner {
     bounds: Bounds,
     /// Whose the shells are; `None` is the daemon's own user.
     user: Option<Identity>,
+    environment: Arc<Environment>,
     custody: Custody,
     runtime: Runtime,
     slots: Mutex<HashMap<String, Slot>>,
@@ -72,10 +74,16 @@ struct Inner {
 
 impl Terminals {
     /// No sessions yet.
-    pub(crate) fn new(bounds: Bounds, user: Option<Identity>, custody: Custody, runtime: Runtime) -> Self {
+    pub(crate) fn new(
+        bounds: Bounds,
+        (user, environment): (Option<Identity>, Arc<Environment>),
+        custody: Custody,
+        runtime: Runtime,
+    ) -> Self {
         let inner = Inner {
             bounds,
             user,
+            environment,
             custody,
             runtime,
             slots: Mutex::default(),
@@ -234,7 +242,7 @@ impl Terminals {
 
     /// Blocks until the shell is executed.
     fn start(&self, name: &str, wanted: &Wanted, id: ProcessId) -> Result<Session> {
-        let Inner { custody, user, .. } = &*self.inner;
+        let Inner { custody, user, environment, .. } = &*self.inner;
         let key = Key { boot: id.boot(), serial: id.serial(), run: KEPT };
         let lost = |source| Error::Shell { program: wanted.shell.clone().unwrap_or_default().into(), source };
         let tape = Tape::new(name).map_err(lost)?;
@@ -243,7 +251,8 @@ impl Terminals {
             let held = [(SLOT_TERMINAL, terminal.as_fd()), (SLOT_TAPE, tape.as_fd())];
             Ok(Deposit::of(custody, key, None, &held))
         };
-        let (shell, terminal, deposit) = shell::start(wanted, user.as_ref(), hold)?;
+        let variables = environment.variables();
+        let (shell, terminal, deposit) = shell::start(wanted, (user.as_ref(), &variables), hold)?;
         deposit.born(&shell);
         Session::new((name.to_owned(), key), (shell, Parent::Us), terminal, (tape, deposit)).map_err(lost)
     }

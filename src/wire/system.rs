@@ -72,6 +72,17 @@ pub(crate) struct HealthResponse {
     pub(crate) degraded: Vec<String>,
 }
 
+/// What a reload of the variables did.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReloadResponse {
+    /// As the document says; 0 when it does not.
+    pub(crate) generation: u64,
+    /// Variables that the document sets.
+    pub(crate) applied: usize,
+    /// Variables that an earlier document had set and this one does not.
+    pub(crate) removed: usize,
+}
+
 /// What to replace the daemon by.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]

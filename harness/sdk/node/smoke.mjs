@@ -6,6 +6,7 @@
 import { clients, marked, plain } from "./clients.mjs";
 import { Report } from "./report.mjs";
 import { commands } from "./checks/commands.mjs";
+import { drives } from "./checks/drives.mjs";
 import { endings } from "./checks/endings.mjs";
 import { files } from "./checks/files.mjs";
 import { logs } from "./checks/logs.mjs";
@@ -27,7 +28,7 @@ if (way === "token") {
   await report.run(strangers(url));
 } else {
   const box = way === "marked" ? marked(url) : plain(url);
-  for (const checks of [commands, streams, logs, stdin, endings, refusals, files, search, watches, ports]) {
+  for (const checks of [commands, streams, logs, stdin, endings, refusals, files, search, watches, ports, drives]) {
     await report.run(checks(box));
   }
   if (way === "marked") {

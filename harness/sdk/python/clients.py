@@ -19,6 +19,7 @@ class Box:
         self.kind = kind
         self.process = instance.process
         self.codegen = instance.codegen
+        self.drives = instance.drives
         self.fs = FileCalls(self, instance.fs)
         self.fetches = [partial(self._call, fetch) for fetch in (instance.fetch, instance.network.fetch)]
 
@@ -44,6 +45,9 @@ class Box:
             callback(event)
 
         return self.fs.calls.watch(path, callback if self.kind == "sync" else called, options)
+
+    async def list_drives(self) -> Any:
+        return await self._call(self.drives.list)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self.process, name)

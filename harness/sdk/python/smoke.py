@@ -9,7 +9,21 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from checks import commands, doors, endings, files, logs, ports, refusals, search, stdin, streams, tools, watch
+from checks import (
+    commands,
+    doors,
+    drives,
+    endings,
+    files,
+    logs,
+    ports,
+    refusals,
+    search,
+    stdin,
+    streams,
+    tools,
+    watch,
+)
 from clients import clients, marked, plain
 from report import Report
 
@@ -24,7 +38,7 @@ async def main(kind: str, way: str, url: str) -> None:
         await report.run(doors.strangers(kind, url))
     else:
         box = (marked if way == "marked" else plain)(kind, url)
-        for checks in (commands, streams, logs, stdin, endings, refusals, files, search, watch, ports):
+        for checks in (commands, streams, logs, stdin, endings, refusals, files, search, watch, ports, drives):
             await report.run(checks.checks(box))
         if way == "marked":
             await report.run(tools.checks(box))

@@ -26,6 +26,7 @@ use crate::http::{request, respond};
         (name = "terminal", description = "Shells that people look at"),
         (name = "mcp", description = "Tools for agents"),
         (name = "codegen", description = "Models that change and rank files"),
+        (name = "drive", description = "Remote folders that are mounted here"),
         (name = "system", description = "The daemon itself"),
     ),
     paths(
@@ -81,6 +82,10 @@ use crate::http::{request, respond};
         super::system::health,
         super::upgrade::start,
         super::system::capabilities,
+        super::environment::reload,
+        super::drives::list,
+        super::drives::mount,
+        super::drives::unmount,
         openapi,
         page,
     ),
@@ -117,6 +122,14 @@ pub(crate) async fn openapi(_request: Request<Context>) -> Result<Response, Refu
 pub(crate) async fn page(_request: Request<Context>) -> Result<Response, Refusal> {
     let mut response = respond::whole(200, "text/html; charset=utf-8", PAGE.as_bytes().to_vec());
     response.insert_header("content-security-policy", PAGE_POLICY);
+    Ok(response)
+}
+
+/// Leads to the page, where the known server has it.
+pub(crate) async fn swagger(_request: Request<Context>) -> Result<Response, Refusal> {
+    let link = b"<a href=\"/swagger/index.html\">Moved Permanently</a>.\n\n".to_vec();
+    let mut response = respond::whole(301, "text/html; charset=utf-8", link);
+    response.insert_header("location", "/swagger/index.html");
     Ok(response)
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tide::{Request, Response};
 
 use crate::error::Error;
+use crate::http::audit::Subject;
 use crate::http::context::Context;
 use crate::http::json_body::JsonBody;
 use crate::http::refusal::Refusal;
@@ -55,6 +56,10 @@ async fn end(
     let Some(process) = sandbox.find(&identifier, name_first) else {
         return Err(Refusal::NoSuchIdentifier(identifier));
     };
+    if let Some(subject) = Subject::of(request) {
+        subject
+            .touched(if wanted == EndRequest::KILL { "process_kill" } else { "process_stop" }, &identifier);
+    }
     sandbox.end(&process, wanted, &identifier).await?;
     respond::json(200, JsonBody::value(&MessageResponse { message })).await
 }

@@ -2,6 +2,7 @@
 
 use tide::{Request, Response};
 
+use crate::http::audit::Subject;
 use crate::http::context::{Context, FollowerRoom};
 use crate::http::json_body::JsonBody;
 use crate::http::negotiate::log_form;
@@ -23,6 +24,9 @@ pub(crate) async fn get(request: Request<Context>) -> Result<Response, Refusal> 
     let Some(process) = context.sandbox.find(&identifier, name_first) else {
         return Err(Refusal::NoSuchPid(identifier));
     };
+    if let Some(subject) = Subject::of(&request) {
+        subject.touched("process_logs_access", &identifier);
+    }
     respond::json(200, JsonBody::logs(&process, context.streams.response_bytes_max)).await
 }
 
@@ -62,6 +66,9 @@ pub(crate) async fn stream(request: Request<Context>) -> Result<Response, Refusa
             (process, cursor.position)
         }
     };
+    if let Some(subject) = Subject::of(&request) {
+        subject.touched("process_logs_stream", &process.spec.name);
+    }
     request::watch_client(&request)?;
     let room = FollowerRoom::take(context)?;
     let form = log_form(&request::header_list(&request, "accept"));

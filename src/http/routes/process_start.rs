@@ -7,6 +7,7 @@ use tide::{Request, Response};
 
 use crate::calls::start::{ports, spec, until_open, until_over};
 use crate::error::Error;
+use crate::http::audit::Subject;
 use crate::http::context::{Context, FollowerRoom};
 use crate::http::event_stream::Condition;
 use crate::http::json_body::JsonBody;
@@ -67,6 +68,10 @@ pub(crate) async fn start(mut request: Request<Context>) -> Result<Response, Ref
         }
         let started =
             context.sandbox.start(spec(&context.sandbox, context.keep_alive_disabled, asked)?).await?;
+        if let Some(subject) = Subject::of(&request) {
+            let spec = &started.process.spec;
+            subject.started(form != StartForm::Json, &spec.command, &spec.working_dir.to_string_lossy());
+        }
         (started.process, Some(started.first_byte), Position::default(), wanted)
     };
     request::change_made(&mut request);

@@ -7,6 +7,7 @@ use crate::custody::Journal;
 use crate::id::IdSource;
 use crate::log::{Offsets, OutputStream};
 use crate::process::RestartPolicy;
+use crate::process::spec::Origin;
 use crate::process::state::Exit;
 
 fn spec(name: &str) -> ProcessSpec {
@@ -19,6 +20,7 @@ fn spec(name: &str) -> ProcessSpec {
         timeout: Some(Duration::from_millis(1500)),
         restart: RestartPolicy { on_failure: true, max: -1 },
         keep_alive: false,
+        origin: Origin::Client,
         limits: crate::process::Limits::default(),
     }
 }

@@ -1,8 +1,7 @@
 //! Starting a command inside its control groups, or as the workload user. But for those it is what the fast way makes: the same
 //! arguments, environment, folder, process group, signal mask and signal actions.
 
-use std::collections::BTreeMap;
-use std::ffi::{CString, NulError, OsString};
+use std::ffi::{CString, NulError};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -10,9 +9,11 @@ use std::path::PathBuf;
 
 use rustix::fs::{Gid, Uid};
 
-use super::{Ends, Line, MARK, SECRET, failure};
+use super::{Ends, Line, MARK, failure};
+use crate::environment::{self, Variables};
 use crate::error::{Error, Result};
 use crate::process::limits::ControlGroup;
+use crate::process::spec::Origin;
 use crate::sys::birth::{self, Birth, Entrances, Step};
 use crate::sys::pipe;
 use crate::user::Identity;
@@ -46,7 +47,9 @@ pub(super) fn start(line: &Line<'_>, ends: Ends, group: Option<&ControlGroup>) -
         user,
         leads_session: false,
     };
-    if let Some(user) = user {
+    if let Some(user) = user
+        && spec.origin == Origin::Client
+    {
         // A command that opens /dev/stdout opens the pipe anew, by the permissions of its user.
         let (uid, gid) = (Some(Uid::from_raw(user.uid)), Some(Gid::from_raw(user.gid)));
         for end in &birth.stdio[1..] {
@@ -66,22 +69,22 @@ pub(super) fn start(line: &Line<'_>, ends: Ends, group: Option<&ControlGroup>) -
     })
 }
 
-/// The environment that a command inherits: the daemon's, without what is nobody else's, and with whose it is.
-pub(crate) fn inherited(user: Option<&Identity>) -> BTreeMap<OsString, OsString> {
-    let mut env: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+/// The environment that a command inherits: those variables, without what is nobody else's, and with whose it is.
+pub(crate) fn inherited(variables: &Variables, user: Option<&Identity>) -> Variables {
+    let mut env = variables.clone();
     if let Some(user) = user {
         env.insert("HOME".into(), user.home.clone().into());
         env.insert("USER".into(), user.name.clone().into());
         env.insert("LOGNAME".into(), user.name.clone().into());
     }
-    for name in SECRET.iter().chain([&MARK]) {
+    for name in environment::SECRET.iter().chain([&MARK]) {
         env.remove(std::ffi::OsStr::new(name));
     }
     env
 }
 
 /// An environment as the kernel takes it.
-pub(crate) fn texts(env: BTreeMap<OsString, OsString>) -> Result<Vec<CString>, NulError> {
+pub(crate) fn texts(env: Variables) -> Result<Vec<CString>, NulError> {
     let texts = env.into_iter().map(|(mut name, value)| {
         name.push("=");
         name.push(value);
@@ -100,13 +103,10 @@ struct Texts {
 
 impl Texts {
     fn new(line: &Line<'_>) -> io::Result<Self> {
-        let Line { spec, shell, id, argument, user } = line;
-        let mut env = inherited(*user);
+        let Line { spec, shell, id, argument, user, variables } = line;
+        let mut env = inherited(variables, *user);
         env.extend(spec.env.iter().map(|(name, value)| (name.into(), value.into())));
         env.insert(MARK.into(), id.to_string().into());
-        for name in SECRET {
-            env.remove(std::ffi::OsStr::new(name));
-        }
         let args = [CString::new(shell.name.as_bytes())]
             .into_iter()
             .chain(shell.args.iter().map(|arg| CString::new(arg.as_str())))
