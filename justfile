@@ -17,6 +17,11 @@ test *ARGS:
 replay NAME='':
     cargo test --test replay -- {{NAME}}
 
+# Prints which operations and statuses of the API the fixtures reach, for example `just coverage --require`
+[group('check')]
+coverage *ARGS:
+    cargo run -q -p boxd-harness -- coverage {{ARGS}}
+
 # Writes the snapshots of the fixtures whose names contain NAME anew; read the difference before you commit it
 [group('check')]
 accept NAME:

@@ -19,6 +19,20 @@ pub(crate) enum Trouble {
     ScaleFile,
 }
 
+impl Trouble {
+    /// Everything that can be wrong.
+    pub(crate) const ALL: [Self; 3] = [Self::Logs, Self::Workers, Self::ScaleFile];
+
+    /// A word for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Logs => "logs",
+            Self::Workers => "workers",
+            Self::ScaleFile => "scale_file",
+        }
+    }
+}
+
 /// The troubles that there are. One for the daemon.
 #[derive(Debug, Default)]
 pub(crate) struct Degradation {
@@ -57,6 +71,11 @@ impl Degradation {
     /// Why the daemon is degraded: one sentence for each trouble; none when all is well.
     pub(crate) fn reasons(&self) -> Vec<String> {
         self.lock().values().cloned().collect()
+    }
+
+    /// Whether there is a trouble.
+    pub(crate) fn is_set(&self, trouble: Trouble) -> bool {
+        self.lock().contains_key(&trouble)
     }
 
     /// Completes when there is a trouble, at once if it is there.

@@ -319,6 +319,26 @@ pub(crate) enum Error {
         /// The bound.
         max: u64,
     },
+    /// An export of what was changed on top of the image was asked for in a way that makes no sense.
+    #[error("{why}")]
+    InvalidExport {
+        /// In the known server's words.
+        why: String,
+    },
+    /// The device of an image cannot be looked at.
+    #[error("image device {} is not available: {}", path.display(), words(source))]
+    ImageDevice {
+        /// As asked for.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nothing can be exported here.
+    #[error("an archive cannot be exported here: {why}")]
+    ExportUnavailable {
+        /// What is missing.
+        why: &'static str,
+    },
     /// There is no such upload in parts, or no more.
     #[error("upload not found: {id}")]
     UploadNotFound {

@@ -12,6 +12,7 @@ mod context;
 mod dialect;
 mod download;
 mod event_stream;
+mod exposition;
 mod file_target;
 mod file_text;
 mod form;
@@ -40,6 +41,7 @@ mod sink;
 mod stream_answer;
 mod target;
 mod terminal_socket;
+mod traffic;
 mod tunnel_config;
 mod upgraded;
 mod watch_stream;
@@ -53,6 +55,7 @@ use tide::http::Method;
 use crate::codegen::Codegen;
 use crate::config::Config;
 use crate::mcp::{Leaving, Mcp, Settings as McpSettings};
+use crate::metrics::Gauge;
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
 use crate::underway::Underway;
@@ -63,9 +66,12 @@ use port_proxy::PortProxy;
 use route_table::RouteTable;
 use routes::{
     archive, codegen, content_search, docs, drives, environment, file_deeds, file_find, file_read,
-    file_remove, file_search, file_write, mcp, multipart, network, process, process_end, process_logs,
-    process_start, process_stats, process_stdin, system, terminal, terminal_page, tree, upgrade, watch,
+    file_remove, file_search, file_write, image_archive, mcp, metrics, multipart, network, process,
+    process_end, process_logs, process_start, process_stats, process_stdin, system, terminal, terminal_page,
+    tree, upgrade, watch,
 };
+use seats::Seats;
+use traffic::Traffic;
 use wire::Application;
 
 pub(crate) use context::Shutdown;
@@ -84,6 +90,7 @@ fn register(app: &mut tide::Server<Context>, has_terminals: bool) -> RouteTable 
     t.route(app, Post, "/upgrade", upgrade::start);
     register_surroundings(t, app);
     t.route(app, Get, "/capabilities", system::capabilities);
+    t.route(app, Get, "/metrics", metrics::get);
     t.route(app, Get, "/openapi.json", docs::openapi);
     t.route(app, Get, "/docs", docs::page);
     t.route(app, Get, "/swagger", docs::swagger);
@@ -108,6 +115,7 @@ fn register(app: &mut tide::Server<Context>, has_terminals: bool) -> RouteTable 
         register_terminals(t, app);
     }
     register_agents(t, app);
+    register_image_archive(t, app);
     // HEAD says that the route exists and looks at nothing, like the known server; elsewhere it is no route.
     for pattern in ["/health", "/process", "/process/:id", "/process/:id/logs", "/process/:id/logs/stream"] {
         t.route(app, Head, pattern, |_request| async { Ok(respond::empty(200)) });
@@ -139,6 +147,15 @@ fn register_surroundings(t: &mut RouteTable, app: &mut tide::Server<Context>) {
     for pattern in ["/drives/mount", "/upgrade"] {
         t.route(app, Head, pattern, |_request| async { Ok(respond::empty(200)) });
     }
+}
+
+/// The archive of what was changed on top of the image. HEAD is as of `register`.
+fn register_image_archive(t: &mut RouteTable, app: &mut tide::Server<Context>) {
+    use Method::{Get, Head, Post};
+    t.route(app, Get, "/archive/status", image_archive::status);
+    t.route(app, Head, "/archive/status", |_request| async { Ok(respond::empty(200)) });
+    t.route(app, Post, "/archive/export", image_archive::export);
+    t.route(app, Post, "/archive/resume", image_archive::resume);
 }
 
 /// What can be asked of files. `:file` stands for the whole path behind it, whatever is in it (`file_target.rs`).
@@ -256,6 +273,9 @@ fn context(
         streams: config.streams.clone(),
         keep_alive_disabled: config.keep_alive_disabled,
         server_timing: config.server_timing,
+        traffic: Arc::new(Traffic::new(&routes)),
+        seats: Seats::new(config.bounds.connections_max),
+        watches: Gauge::default(),
         routes,
         bodies: AtomicU64::new(0),
         followers_max: config.bounds.followers_max,
@@ -273,5 +293,5 @@ pub(crate) fn server(
     shutdown: Arc<Shutdown>,
 ) -> Server {
     let application = application(config, sandbox, (upgrader, runtime.clone()), shutdown.clone());
-    Server::new(application, &config.limits, config.bounds.connections_max, runtime, shutdown)
+    Server::new(application, &config.limits, runtime, shutdown)
 }

@@ -127,6 +127,8 @@ struct Keeper {
     connections: VecDeque<Passed>,
     upgrade: Option<Upgrade>,
     upgrades: u32,
+    /// How often a worker has died that was to go on.
+    restarts: u32,
     report: Option<Report>,
     /// The worker is of another program since.
     is_renewal_due: bool,
@@ -187,6 +189,7 @@ pub(crate) fn run(listeners: Vec<TcpListener>) -> Result<Comeback, String> {
         connections: VecDeque::new(),
         upgrade: None,
         upgrades: 0,
+        restarts: 0,
         report: None,
         is_renewal_due: false,
         told_to_end: 0,
@@ -348,6 +351,7 @@ impl Keeper {
         self.give_up_candidate(format!("the worker that was to make way is gone: {how}"));
         self.roll_back(worker, &how);
         let now = Instant::now();
+        self.restarts = self.restarts.saturating_add(1);
         self.deaths.push_back(now);
         self.deaths.retain(|at| now.duration_since(*at) < RECENT);
         self.died = Some(how);

@@ -12,6 +12,7 @@
 //! every reader sees. No lock is held while a file is read or written by a follower. Nothing here knows HTTP.
 
 mod arrivals;
+mod counters;
 pub(crate) mod cursor;
 mod dir;
 mod follower;

@@ -10,6 +10,7 @@
 
 mod adopt;
 pub(crate) mod children;
+mod counters;
 mod end;
 mod gate;
 mod intent;
@@ -36,6 +37,7 @@ mod unborn;
 mod usage;
 
 pub(crate) use adopt::Adopted;
+pub(crate) use counters::ProcessCounters;
 pub(crate) use end::EndRequest;
 pub(crate) use gate::Gate;
 pub(crate) use intent::Intents;
@@ -47,7 +49,7 @@ pub(crate) use record::History;
 pub(crate) use spawn::{Shell, inherited, set_standing, texts};
 pub(crate) use spec::{Origin, ProcessSpec, RestartPolicy};
 pub(crate) use startup::StartupCommand;
-pub(crate) use state::{Reason, State};
+pub(crate) use state::{Reason, State, Status};
 pub(crate) use stats::Stats;
 pub(crate) use supervise::{Started, Supervisor};
 pub(crate) use table::{Memory, ProcessTable};

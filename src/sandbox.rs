@@ -1,5 +1,7 @@
 //! `Sandbox`: the handle to the core that the HTTP layer gets. Cheap to clone.
 
+mod figures;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,8 +27,8 @@ use crate::network::monitor::{CALLS_MAX, Family, Monitors};
 use crate::network::tunnel::{Settings, Tunnel, TunnelRecord};
 use crate::network::{Port, Which, ports};
 use crate::process::{
-    self, Adopted, EndRequest, Gate, History, Intents, Memory, Origin, Process, ProcessSpec, ProcessTable,
-    Shell, Started, StartupCommand, Supervisor, Tail,
+    self, Adopted, EndRequest, Gate, History, Intents, Memory, Origin, Process, ProcessCounters, ProcessSpec,
+    ProcessTable, Shell, Started, StartupCommand, Supervisor, Tail,
 };
 use crate::runtime::Runtime;
 use crate::scale_file::ScaleFile;
@@ -36,6 +38,8 @@ use crate::sys::stat::Stat;
 use crate::terminal::{self, Terminals, Viewer};
 use crate::underway::Underway;
 use crate::user;
+
+pub(crate) use figures::{Figures, OutputFigures, OwnFigures, ProcessFigures};
 
 /// The process that orphans are handed to.
 const INIT_PID: u32 = 1;
@@ -75,7 +79,11 @@ pub(crate) struct Sandbox {
     /// How long workers before this one have been there.
     up_before: Duration,
     started: Instant,
-    started_ms: u64,
+    /// When the daemon started, and when this worker did.
+    started_ms: (u64, u64),
+    /// How often a worker was started because the one before had died.
+    restarts: u32,
+    looks: figures::Looks,
 }
 
 /// Workers that died in a row.
@@ -98,7 +106,7 @@ impl Deaths {
 impl Sandbox {
     /// Opens the log folder, starts the threads, and goes on where an earlier worker was killed.
     pub(crate) fn open(config: &Config, runtime: &Runtime, kept: Option<FromKeeper>) -> io::Result<Self> {
-        let Start { ids, custody, mut history, mut held, strays, since_ms, deaths, environment } =
+        let Start { ids, custody, mut history, mut held, strays, since_ms, deaths, environment, restarts } =
             Start::new(kept)?;
         let limits = LogLimits {
             file_bytes_max: config.retention.file_bytes_max,
@@ -130,6 +138,7 @@ impl Sandbox {
             gate: Gate::default(),
             intents: Intents::default(),
             adopted: Adopted::default(),
+            counters: ProcessCounters::default(),
         });
         if history.boot.is_none() {
             supervisor.tell_boot();
@@ -174,7 +183,9 @@ impl Sandbox {
                 Duration::from_millis(clock::now_ms().saturating_sub(since_ms))
             }),
             started: Instant::now(),
-            started_ms: since_ms.unwrap_or_else(clock::now_ms),
+            started_ms: (since_ms.unwrap_or_else(clock::now_ms), clock::now_ms()),
+            restarts,
+            looks: figures::Looks::default(),
         })
     }
 
@@ -385,7 +396,7 @@ impl Sandbox {
 
     /// How long the daemon has been up, and when it started in milliseconds since 1970.
     pub(crate) fn uptime(&self) -> (Duration, u64) {
-        (self.up_before + self.started.elapsed(), self.started_ms)
+        (self.up_before + self.started.elapsed(), self.started_ms.0)
     }
 }
 
@@ -510,6 +521,7 @@ struct Start {
     since_ms: Option<u64>,
     deaths: Option<Deaths>,
     environment: Environment,
+    restarts: u32,
 }
 
 impl Start {
@@ -524,6 +536,7 @@ impl Start {
                 since_ms: None,
                 deaths: None,
                 environment: Environment::open(std::env::vars_os(), Custody::none(), &[]),
+                restarts: 0,
             });
         };
         let is_row = handover.recent_deaths >= DEATHS_IN_A_ROW;
@@ -545,6 +558,7 @@ impl Start {
             strays: handover.strays,
             since_ms: Some(handover.since_ms),
             deaths,
+            restarts: handover.restarts,
         })
     }
 }

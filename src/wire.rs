@@ -11,6 +11,7 @@ pub(crate) mod drive;
 pub(crate) mod escape;
 pub(crate) mod file;
 pub(crate) mod file_request;
+pub(crate) mod image_archive;
 pub(crate) mod json;
 pub(crate) mod limits;
 pub(crate) mod multipart;

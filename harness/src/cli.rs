@@ -2,6 +2,7 @@
 //! typed something that can't be done.
 
 pub(crate) mod bench;
+pub(crate) mod coverage;
 pub(crate) mod faults;
 pub(crate) mod list;
 pub(crate) mod run;

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::{
     client::{ClientError, Connection, Deadline, Ending, Exchange, Head, Request},
+    exposition::{Exposition, is_exposition},
     stream::{Asked, StreamLog},
     target::Target,
 };
@@ -153,7 +154,15 @@ impl View<'_> {
     pub(crate) fn json(&self) -> Option<Value> {
         match self.stream {
             Some(log) => log.subject().cloned(),
+            None if self.is_exposition() => {
+                Some(Exposition::read(&String::from_utf8_lossy(self.body)).json())
+            }
             None => serde_json::from_slice(self.body).ok(),
         }
+    }
+
+    /// Whether the body is in Prometheus' format.
+    fn is_exposition(&self) -> bool {
+        self.head.and_then(|head| head.header("content-type")).is_some_and(is_exposition)
     }
 }

@@ -23,7 +23,7 @@ use rustix::{
 use crate::{
     bench::server::pause,
     fixture::{Fixture, Part},
-    parts,
+    narrow, parts,
     stand_in::StandIn,
     target::Target,
     variables::{Variables, unique_name},
@@ -78,7 +78,8 @@ impl Daemon {
             fixture.daemon_env.iter().map(|(name, value)| Ok::<_, String>((name, variables.fill(value)?)));
         let flags = fixture.daemon.iter().map(|flag| variables.fill(flag)).collect::<Result<Vec<_>, _>>()?;
         let env = env.collect::<Result<Vec<_>, _>>()?;
-        let mut child = spawn(program, &directory, (&flags, &env))
+        let command = if fixture.narrow { narrow::command(program) } else { Command::new(program) };
+        let mut child = spawn(command, &directory, (&flags, &env))
             .map_err(|error| format!("{} can't be started: {error}", program.display()))?;
         let pid = Pid::from_child(&child);
         let stderr = child.stderr.take().expect("stderr is piped");
@@ -254,11 +255,11 @@ fn prepare(directory: &Path, fixture: &Fixture) -> std::io::Result<()> {
 
 #[expect(clippy::disallowed_methods, reason = "the harness starts the server that it tests")]
 fn spawn(
-    program: &Path,
+    mut command: Command,
     directory: &Path,
     (flags, env): (&[String], &[(&String, String)]),
 ) -> std::io::Result<Child> {
-    Command::new(program)
+    command
         .args(["serve", "--listen", "127.0.0.1:0", "--log-dir"])
         .arg(directory.join("logs"))
         .args(flags)

@@ -53,6 +53,9 @@ pub struct Fixture {
     /// Whether the case can't share a server with others (it counts processes, or asks for the helper program).
     #[serde(default)]
     pub needs_own_daemon: bool,
+    /// Whether the daemon runs where there is little: see `narrow.rs`. Elsewhere than on a machine that allows that, the case says nothing.
+    #[serde(default)]
+    pub narrow: bool,
     /// Whether the daemon has to be root's: elsewhere the case says nothing.
     #[serde(default)]
     pub needs_root: bool,
@@ -74,6 +77,7 @@ impl Fixture {
             files: BTreeMap::new(),
             stand_in: Vec::new(),
             needs_own_daemon: false,
+            narrow: false,
             needs_root: false,
             needs_limits: Vec::new(),
             steps: Vec::new(),
@@ -127,7 +131,7 @@ impl Fixture {
     pub fn own_daemon_reason(&self) -> Option<&'static str> {
         if !self.daemon.is_empty() || !self.daemon_env.is_empty() || !self.files.is_empty() {
             Some("needs a daemon with settings of its own")
-        } else if self.needs_own_daemon || self.needs_root {
+        } else if self.needs_own_daemon || self.needs_root || self.narrow {
             Some("needs a daemon of its own")
         } else {
             None

@@ -20,6 +20,7 @@ struct Arguments {
 enum Command {
     Run(cli::run::Run),
     List(cli::list::List),
+    Coverage(cli::coverage::Cover),
     Bench(cli::bench::Measure),
     Faults(cli::faults::Faults),
 }
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run(run) => run.run(),
         Command::List(list) => list.run(),
+        Command::Coverage(cover) => cover.run(),
         Command::Bench(bench) => bench.run(),
         Command::Faults(faults) => faults.run(),
     };

@@ -15,6 +15,15 @@ pub(crate) struct Rules {
     extension: Vec<Extension>,
     unordered: Vec<Shape>,
     pub(crate) headers: Headers,
+    pub(crate) figures: Figures,
+}
+
+/// Of the answer of `/metrics`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Figures {
+    /// Labels whose values change from build to build.
+    pub(crate) hidden_labels: Vec<String>,
 }
 
 /// Values that are hidden under some keys.

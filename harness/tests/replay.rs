@@ -15,7 +15,7 @@ use std::{
 use boxd_harness::{
     book::{Book, Case},
     daemon::Daemon,
-    helper, probe,
+    helper, narrow, probe,
     run::{Home, Report, run},
     snapshot,
     target::Target,
@@ -50,7 +50,8 @@ fn main() -> ExitCode {
         .map(|case| {
             let is_ignored = matches!(*server, Server::Running(_))
                 && case.fixture.own_daemon_reason().is_some()
-                || (case.fixture.needs_root && !is_root());
+                || (case.fixture.needs_root && !is_root())
+                || (case.fixture.narrow && !narrow::is_possible());
             let server = Arc::clone(&server);
             Trial::test(case.name.clone(), move || replay(&case, &server, root)).with_ignored_flag(is_ignored)
         })

@@ -47,6 +47,8 @@ pub(crate) struct Handover {
     pub(crate) is_followed: bool,
     /// How often a worker was replaced on purpose.
     pub(crate) upgrades: u32,
+    /// How often a worker was started because the one before had died.
+    pub(crate) restarts: u32,
     /// What became of the last attempt.
     pub(crate) upgrade: Option<Report>,
     /// Rung for the keeper.
@@ -80,6 +82,7 @@ impl Handover {
                     is_followed,
                     upgrades,
                     upgrade,
+                    restarts,
                 } => {
                     if version != VERSION {
                         return Err(io::Error::other(format!("the keeper speaks version {version}")));
@@ -91,6 +94,7 @@ impl Handover {
                         (since_ms, died, recent_deaths);
                     (handover.is_followed, handover.upgrades, handover.upgrade) =
                         (is_followed, upgrades, upgrade);
+                    handover.restarts = restarts;
                 }
                 ToWorker::Journal {} => handover.journal = descriptors.pop(),
                 ToWorker::Held { key, lane, pid, slots, exited } => {

@@ -17,6 +17,7 @@ use super::pending::Pending;
 use super::root::{Entry, Root};
 use super::watch::Watching;
 use crate::error::{Error, Result};
+use crate::metrics::Gauge;
 use crate::sys::credentials::{Assumed, Ids};
 use crate::user::Accounts;
 
@@ -71,6 +72,10 @@ pub(crate) struct Heavy {
     pub(crate) permits: Arc<Semaphore>,
     /// How many have come to their end.
     pub(crate) done: AtomicU64,
+    /// Those whose turn it is.
+    pub(crate) working: Gauge,
+    /// Those who wait for their turn.
+    pub(crate) waiting: Gauge,
 }
 
 impl Files {
@@ -85,7 +90,12 @@ impl Files {
             accounts: Accounts::default(),
             umask: umask(),
             watching: Watching::default(),
-            heavy: Heavy { permits: Arc::new(Semaphore::new(HEAVY_MAX)), done: AtomicU64::new(0) },
+            heavy: Heavy {
+                permits: Arc::new(Semaphore::new(HEAVY_MAX)),
+                done: AtomicU64::new(0),
+                working: Gauge::default(),
+                waiting: Gauge::default(),
+            },
             names_bytes: AtomicUsize::new(0),
             pending: None,
             turns: std::array::from_fn(|_| Mutex::new(())),

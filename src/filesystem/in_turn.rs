@@ -42,6 +42,7 @@ impl Files {
         &self,
         deed: impl FnOnce(&Self) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let waiting = self.heavy.waiting.enter();
         let mut turn = pin!(self.heavy.permits.acquire_arc());
         let turn = loop {
             let done = self.heavy.done.load(Ordering::Relaxed);
@@ -55,10 +56,12 @@ impl Files {
                 permit => break permit,
             }
         };
+        drop(waiting);
         self.run(move |files| {
+            let working = files.heavy.working.enter();
             let result = deed(files);
             // Here and not with the one who waits: who leaves does not end what is being made.
-            drop(turn);
+            drop((working, turn));
             files.heavy.done.fetch_add(1, Ordering::Relaxed);
             result
         })

@@ -12,6 +12,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use super::port_proxy::{Cut, Proxied};
 use super::presence::Presence;
 use super::request_log::RequestLine;
+use super::traffic::Traffic;
 use crate::error::Result;
 
 /// A stream of an answer's bytes.
@@ -35,6 +36,7 @@ impl PulledSlot {
 /// The body of a request as the application reads it.
 pub(crate) struct RequestBody {
     presence: Arc<Presence>,
+    traffic: Arc<Traffic>,
     incoming: Incoming,
     chunk: Bytes,
     is_done: bool,
@@ -42,8 +44,8 @@ pub(crate) struct RequestBody {
 
 impl RequestBody {
     /// Wraps hyper's body.
-    pub(crate) fn new(incoming: Incoming, presence: Arc<Presence>) -> Self {
-        Self { presence, incoming, chunk: Bytes::new(), is_done: false }
+    pub(crate) fn new(incoming: Incoming, presence: Arc<Presence>, traffic: Arc<Traffic>) -> Self {
+        Self { presence, traffic, incoming, chunk: Bytes::new(), is_done: false }
     }
 }
 
@@ -60,7 +62,10 @@ impl AsyncBufRead for RequestBody {
                     this.presence.received_body();
                     this.is_done = true;
                 }
-                Poll::Ready(Some(Ok(frame))) => this.chunk = frame.into_data().unwrap_or_default(),
+                Poll::Ready(Some(Ok(frame))) => {
+                    this.chunk = frame.into_data().unwrap_or_default();
+                    this.traffic.received.add(this.chunk.len() as u64);
+                }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(io::Error::other(error))),
             }
         }
@@ -118,12 +123,18 @@ pub(crate) struct ResponseBody {
     cut: Option<Cut>,
     presence: Arc<Presence>,
     line: Option<RequestLine>,
+    traffic: Arc<Traffic>,
 }
 
 impl ResponseBody {
     /// A body and what to do at its end.
-    pub(crate) fn new(content: Content, presence: Arc<Presence>, line: Option<RequestLine>) -> Self {
-        Self { content, cut: None, presence, line }
+    pub(crate) fn new(
+        content: Content,
+        presence: Arc<Presence>,
+        line: Option<RequestLine>,
+        traffic: Arc<Traffic>,
+    ) -> Self {
+        Self { content, cut: None, presence, line, traffic }
     }
 
     /// Notes a piece of a proxied answer down.
@@ -137,6 +148,7 @@ impl ResponseBody {
     }
 
     fn count(&mut self, bytes: usize) {
+        self.traffic.sent.add(bytes as u64);
         if let Some(line) = &mut self.line {
             line.count(bytes);
         }

@@ -10,10 +10,13 @@ use super::port_proxy::Kept;
 use super::presence::Presence;
 use super::refusal::Refusal;
 use super::route_table::RouteTable;
+use super::seats::Seats;
+use super::traffic::Traffic;
 use super::upgraded::ThenSlot;
 use crate::codegen::Codegen;
 use crate::config::{Access, RequestLimits, Streams};
 use crate::mcp::Mcp;
+use crate::metrics::{Counted, Gauge};
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
 use crate::underway::Piece;
@@ -56,6 +59,12 @@ pub(crate) struct Shared {
     pub(crate) followers_max: usize,
     /// Streams that are followed now.
     pub(crate) followers: AtomicUsize,
+    /// Those of them that are about a folder.
+    pub(crate) watches: Gauge,
+    /// What is counted of requests.
+    pub(crate) traffic: Arc<Traffic>,
+    /// The connections.
+    pub(crate) seats: Arc<Seats>,
     /// Fires when the daemon begins to go away.
     pub(crate) shutdown: Arc<Shutdown>,
 }
@@ -106,19 +115,28 @@ impl Drop for BodyRoom {
 #[derive(Debug)]
 pub(crate) struct FollowerRoom {
     context: Context,
+    /// It is about a folder.
+    watch: Option<Counted>,
 }
 
 impl FollowerRoom {
     /// Takes a place, or refuses it.
     pub(crate) fn take(context: &Context) -> Result<Self, Refusal> {
         // Counted first, and given back by the drop: two that come at once cannot both have the last place.
-        let room = Self { context: context.clone() };
+        let room = Self { context: context.clone(), watch: None };
         let before = context.followers.fetch_add(1, Ordering::Relaxed);
         if before < context.followers_max {
             Ok(room)
         } else {
             Err(Refusal::TooManyFollowers(context.followers_max))
         }
+    }
+
+    /// The same for a stream about a folder.
+    pub(crate) fn take_for_watch(context: &Context) -> Result<Self, Refusal> {
+        let mut room = Self::take(context)?;
+        room.watch = Some(context.watches.enter());
+        Ok(room)
     }
 }
 

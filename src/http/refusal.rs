@@ -378,6 +378,8 @@ fn core_status(error: &Error) -> u16 {
         | Error::NotFolder
         | Error::IsFolder
         | Error::InvalidDrive { .. }
+        | Error::InvalidExport { .. }
+        | Error::ImageDevice { .. }
         | Error::CodegenUnconfigured => 400,
         Error::NotRunning { .. } | Error::Signal { .. } | Error::UploadNotFound { .. } => 404,
         Error::PreconditionFailed => 412,
@@ -408,7 +410,7 @@ fn core_status(error: &Error) -> u16 {
         | Error::Provider { .. }
         | Error::InvalidPattern { .. } => 422,
         Error::ArchiveTooLarge { .. } => 413,
-        // The last three are the known server's.
+        // Uploads in parts and the export have the known server's.
         Error::StdinFailed { .. }
         | Error::TunnelFailed { .. }
         | Error::LogUnreadable { .. }
@@ -417,7 +419,8 @@ fn core_status(error: &Error) -> u16 {
         | Error::UnmountFailed { .. }
         | Error::InvalidPartNumber { .. }
         | Error::PartNotFound { .. }
-        | Error::EtagMismatch { .. } => 500,
+        | Error::EtagMismatch { .. }
+        | Error::ExportUnavailable { .. } => 500,
         Error::TooManyWatches | Error::UploadsFull { .. } => 507,
         Error::TooManyProcesses { .. }
         | Error::TooManyTerminals { .. }

@@ -20,6 +20,10 @@ pub(crate) struct RouteTable {
     routes: Vec<(Method, Vec<&'static str>)>,
 }
 
+/// A route's place in the table, beside the answer of its endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RouteNumber(pub(crate) usize);
+
 /// What to do with a request that no route took.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fallback {
@@ -41,11 +45,37 @@ impl RouteTable {
         F: Fn(tide::Request<Context>) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<tide::Response, Refusal>> + Send + 'static,
     {
+        let number = RouteNumber(self.routes.len());
         self.routes.push((method, pattern.split('/').collect()));
         app.at(pattern).method(method, move |request: tide::Request<Context>| {
             let endpoint = endpoint.clone();
-            async move { Ok(endpoint(request).await.unwrap_or_else(|refusal| respond::refusal(&refusal))) }
+            async move {
+                let answer = endpoint(request).await;
+                let mut response = answer.unwrap_or_else(|refusal| respond::refusal(&refusal));
+                response.insert_ext(number);
+                Ok(response)
+            }
         });
+    }
+
+    /// The method and the pattern of each route by its number, parameters in braces.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Method, String)> {
+        self.routes.iter().map(|(method, pattern)| {
+            let segments = pattern.iter().map(|segment| match segment.strip_prefix(':') {
+                Some(name) => format!("{{{name}}}"),
+                None => (*segment).to_owned(),
+            });
+            (*method, segments.collect::<Vec<_>>().join("/"))
+        })
+    }
+
+    /// A table without endpoints.
+    #[cfg(test)]
+    pub(crate) fn of(routes: &[(&str, &'static str)]) -> Self {
+        let routes = routes
+            .iter()
+            .map(|(method, pattern)| (method.parse().expect("a method"), pattern.split('/').collect()));
+        Self { routes: routes.collect() }
     }
 
     /// Closes HEAD to the GET routes that have none of their own: the router would answer it like GET.
@@ -92,11 +122,7 @@ mod tests {
 
     #[test]
     fn only_a_slash_too_many_is_redirected() {
-        let routes = RouteTable {
-            routes: [(Method::Get, "/process"), (Method::Post, "/process"), (Method::Delete, "/process/:id")]
-                .map(|(m, p)| (m, p.split('/').collect()))
-                .to_vec(),
-        };
+        let routes = RouteTable::of(&[("GET", "/process"), ("POST", "/process"), ("DELETE", "/process/:id")]);
         #[track_caller]
         fn check(routes: &RouteTable, method: Method, path: &str, expect: Option<&str>) {
             let expect = expect.map_or(Fallback::NotFound, |to| Fallback::Redirect(to.to_owned()));

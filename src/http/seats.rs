@@ -89,6 +89,18 @@ impl Seats {
         self.lock().len()
     }
 
+    /// How many may be open, those beside that get one short request each not counted.
+    pub(crate) fn max(&self) -> usize {
+        self.max
+    }
+
+    /// How many are open and have a request, or had one a moment ago; and how many have none.
+    pub(crate) fn busy_and_idle(&self) -> (u64, u64) {
+        let taken = self.lock();
+        let idle = taken.values().filter(|occupant| occupant.presence.idle_since().is_some()).count();
+        ((taken.len() - idle) as u64, idle as u64)
+    }
+
     /// Completes when a connection has closed since the call.
     pub(crate) fn closed(&self) -> EventListener {
         self.closed.listen()

@@ -93,12 +93,12 @@ impl Server {
     pub(crate) fn new(
         application: Application,
         limits: &RequestLimits,
-        connections_max: usize,
         runtime: Runtime,
         shutdown: Arc<context::Shutdown>,
     ) -> Self {
         let patience = Patience { head: limits.header_timeout, idle: limits.idle_timeout };
-        let custody = application.server.state().sandbox.custody().clone();
+        let context = application.server.state();
+        let (custody, seats) = (context.sandbox.custody().clone(), context.seats.clone());
         Self {
             application: Arc::new(application),
             patience,
@@ -106,7 +106,7 @@ impl Server {
             shutdown,
             retirement: Arc::default(),
             custody,
-            seats: Seats::new(connections_max),
+            seats,
         }
     }
 

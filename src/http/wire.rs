@@ -24,6 +24,7 @@ use super::refusal::Refusal;
 use super::request::BodyPatience;
 use super::request_log::RequestLine;
 use super::respond;
+use super::route_table::RouteNumber;
 use super::target::{self, Target};
 use super::upgraded::ThenSlot;
 use crate::config::Access;
@@ -78,7 +79,10 @@ impl Application {
             RequestLine::new(&method, target, response.status().as_u16(), began, is_streamed)
         });
         let content = if is_head { Content::nothing() } else { content };
-        let body = ResponseBody::new(content, presence, line);
+        let traffic = &self.server.state().traffic;
+        let route = response.extensions_mut().remove::<RouteNumber>();
+        traffic.count(route, &method, response.status().as_u16());
+        let body = ResponseBody::new(content, presence, line, traffic.clone());
         if response.status() == 204 {
             response.headers_mut().remove(CONTENT_TYPE);
         }
@@ -125,7 +129,12 @@ impl Application {
         if let Some(next) = response.ext().get::<ThenSlot>().and_then(ThenSlot::take) {
             then.put(next);
         }
-        to_hyper(response).await
+        let route = response.ext().get::<RouteNumber>().copied();
+        let (mut head, content) = to_hyper(response).await;
+        if let Some(route) = route {
+            head.extensions_mut().insert(route);
+        }
+        (head, content)
     }
 
     async fn respond(
@@ -215,7 +224,7 @@ async fn to_tide(
     let mut request = tide::http::Request::new(method, url);
     copy_headers(&parts.headers, &mut request);
     if incoming.size_hint().exact() != Some(0) {
-        let reader = RequestBody::new(incoming, client.presence.clone());
+        let reader = RequestBody::new(incoming, client.presence.clone(), context.traffic.clone());
         if matches!(method, Method::Post | Method::Put | Method::Patch) {
             request.set_body(Body::from_reader(reader, None));
             restore_content_type(&parts.headers, &mut request);

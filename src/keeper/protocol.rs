@@ -102,6 +102,9 @@ pub(crate) enum ToWorker {
         upgrades: u32,
         /// The last time, whether or not it came to something.
         upgrade: Option<Report>,
+        /// How often a worker was started because the one before had died.
+        #[serde(default)]
+        restarts: u32,
     },
     /// The state of the last worker travels beside.
     Journal {},

@@ -44,6 +44,7 @@ impl Keeper {
                         .as_ref()
                         .map(|upgrade| protocol::Report { note: upgrade.note.clone(), error: None })
                         .or(self.report.clone()),
+                    restarts: self.restarts,
                 };
                 let mut descriptors = vec![worker.bell.as_fd()];
                 descriptors.extend(self.listeners.iter().map(AsFd::as_fd));

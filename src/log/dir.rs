@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::OutputStream;
+use super::counters::LogCounters;
 use super::keeping::Kept;
 use super::record::{self, LogRecord};
 use super::segment::Segment;
@@ -61,6 +62,8 @@ pub(crate) struct LogDir {
     boot: u32,
     /// Held for as long as the daemon lives; another one when the folder is made again.
     lock: Mutex<Option<File>>,
+    /// What is counted of all logs.
+    pub(crate) counters: LogCounters,
     /// Where it is said that the folder takes no output.
     pub(crate) degradation: Arc<Degradation>,
 }
@@ -89,6 +92,7 @@ impl LogDir {
             enforcing: Mutex::new(()),
             boot,
             lock: Mutex::new(Some(lock)),
+            counters: LogCounters::default(),
             degradation: Arc::default(),
         }))
     }
@@ -216,6 +220,20 @@ impl LogDir {
     /// Bytes stored by all logs.
     pub(crate) fn stored(&self) -> u64 {
         self.stored.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of those that are in memory.
+    pub(crate) fn stored_in_memory(&self) -> u64 {
+        self.in_memory.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes the slowest follower of all has yet to read.
+    pub(crate) fn lag(&self) -> u64 {
+        let logs: Vec<Arc<Log>> = {
+            let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+            logs.values().filter_map(Weak::upgrade).collect()
+        };
+        logs.iter().map(|log| log.lag()).max().unwrap_or(0)
     }
 
     /// Whether the memory for output that no disk takes is used up.

@@ -169,6 +169,9 @@ impl Follower {
         }
         self.position.offsets[stream] = from + fresh as u64;
         self.report();
+        if self.attached.is_follower() {
+            self.log.counters().followed.add(fresh as u64);
+        }
         let is_end = self.log.is_end(stream, self.position.offsets[stream]);
         Some(Item::Output(Output { stream, at_ms, bytes, is_end }))
     }
@@ -254,6 +257,10 @@ impl Stream for Follower {
                     let bytes = to - this.position.offsets[stream];
                     this.position.offsets[stream] = to;
                     this.report();
+                    if this.attached.is_follower() {
+                        this.log.counters().gaps.count();
+                        this.log.counters().gap_bytes.add(bytes);
+                    }
                     return Poll::Ready(Some(Ok(Item::Gap { stream, bytes })));
                 }
                 Plan::Restart(boundary) => {

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event_listener::{Event, EventListener};
 
+use super::counters::LogCounters;
 use super::order_file::OrderFile;
 use super::record::LogRecord;
 use super::segment::{Extents, Segment};
@@ -26,6 +27,7 @@ use crate::custody::Custody;
 use crate::id::ProcessId;
 use crate::sys::pipe::Taken;
 use account::Account;
+use attachment::Progress;
 
 pub(crate) use account::{Boundary, Plan, PlannedRead, Position, Question};
 pub(crate) use attachment::Attachment;
@@ -246,6 +248,23 @@ impl Log {
         }
     }
 
+    /// How many bytes the slowest of its followers has yet to read; nothing when it has none.
+    pub(in crate::log) fn lag(&self) -> u64 {
+        let account = lock(&self.account);
+        let end = account.sealed.unwrap_or_else(|| account.ends());
+        let unread = |progress: &Progress| {
+            let of = |stream| end[stream].saturating_sub(progress.offset(stream));
+            OutputStream::BOTH.into_iter().map(of).sum()
+        };
+        let followers = account.followers.values().filter(|progress| progress.is_follower);
+        followers.map(|progress| unread(progress)).max().unwrap_or(0)
+    }
+
+    /// What is counted of all logs.
+    pub(in crate::log) fn counters(&self) -> &LogCounters {
+        &self.dir.counters
+    }
+
     /// Whose log it is.
     pub(crate) fn id(&self) -> ProcessId {
         self.id
@@ -292,12 +311,14 @@ impl Log {
             }
             Piece::Lost { end } => {
                 extents.lose(*end);
+                self.dir.counters.lost.add(end - before);
                 if !self.is_removed() {
                     self.dir.note([LogRecord::Lost { id: self.id, stream, end: *end }]);
                 }
                 *end
             }
         };
+        self.dir.counters.printed(stream).add(end - before);
         account.order.push(stream, end, clock::now_ms());
         let ends = account.ends();
         account.arrivals.note(ends, clock::boot_ms());

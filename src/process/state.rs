@@ -106,6 +106,10 @@ pub(crate) enum Status {
 }
 
 impl Status {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Running, Self::Completed, Self::Failed, Self::Stopped, Self::Killed];
+
     /// The name on the wire.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -5,13 +5,14 @@
 //! thread that saw it. Only a restart and a timeout need a task of their own.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use futures_lite::FutureExt;
 use rustix::process::Signal;
 
 use super::adopt::Adopted;
+use super::counters::ProcessCounters;
 use super::end::EndRequest;
 use super::gate::Gate;
 use super::intent::{Intent, Intents};
@@ -78,18 +79,26 @@ pub(crate) struct Supervisor {
     pub(crate) monitors: Monitors,
     /// The tunnel.
     pub(crate) tunnel: Tunnel,
+    /// What is counted of starts and ends.
+    pub(crate) counters: ProcessCounters,
 }
 
 impl Supervisor {
     /// Starts a command and enters it into the table. Once begun, it is done whole: dropping the future does not undo it.
     pub(crate) async fn start(self: &Arc<Self>, spec: ProcessSpec) -> Result<Started> {
+        let asked = Instant::now();
         let pass = self.gate.enter()?;
-        let reservation = self.table.reserve(&spec.name)?;
+        let reservation = self.table.reserve(&spec.name).inspect_err(|_| self.counters.failed.count())?;
         let this = self.clone();
         // Not on an executor thread: a hung file system can hold the start for ever.
         let start = move || {
             let _pass = pass;
-            this.start_blocking(spec, reservation)
+            let started = this.start_blocking(spec, reservation);
+            match &started {
+                Ok(_) => this.counters.spawn.observe(asked.elapsed()),
+                Err(_) => this.counters.failed.count(),
+            }
+            started
         };
         blocking::unblock(start).await
     }
@@ -354,6 +363,7 @@ impl Supervisor {
             std::fs::remove_file(long_command::path(self.logs.path(), process.id)).ok();
         }
         self.scale_file.let_go(process.id);
+        self.counters.ended(process.state().reason());
         process.log.seal();
         process.announce();
         self.runtime.serve();
@@ -400,6 +410,7 @@ impl Supervisor {
             self.spawn(&process.spec, &place).and_then(|spawned| self.split(spawned, &process.log, run));
         let result = started.and_then(|(run, new)| {
             if process.record_restart(run) {
+                self.counters.restarts.count();
                 self.watch(process, new)
             } else {
                 new.abandon();

@@ -67,6 +67,7 @@ impl Engine {
             adopted: Adopted::default(),
             monitors: Monitors::new(Custody::none()),
             tunnel: Tunnel::new(Custody::none()),
+            counters: ProcessCounters::default(),
         });
         Self { folder, supervisor }
     }

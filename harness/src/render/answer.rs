@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::{
     client::{Ending, Head},
     conversation::Answer,
+    exposition::{Exposition, is_exposition},
     fixture::Show,
     normalise::{Layers, Normaliser},
     rules::Rules,
@@ -77,6 +78,9 @@ fn body_lines(answer: &Answer, show: &Show, normaliser: &mut Normaliser) -> Vec<
     if answer.body.is_empty() {
         return Vec::new();
     }
+    if is_exposition(media_type) {
+        return exposition_lines(&answer.body, show, normaliser);
+    }
     if !media_type.starts_with("application/json") {
         return vec![normaliser.bytes(&answer.body)];
     }
@@ -87,6 +91,25 @@ fn body_lines(answer: &Answer, show: &Show, normaliser: &mut Normaliser) -> Vec<
             vec![normaliser.bytes(&answer.body)]
         }
     }
+}
+
+/// Numbers are hidden, but for those that a case asks to be shown.
+fn exposition_lines(body: &[u8], show: &Show, normaliser: &mut Normaliser) -> Vec<String> {
+    let Ok(body) = std::str::from_utf8(body) else {
+        normaliser.complain("the figures are no text".to_owned());
+        return Vec::new();
+    };
+    let read = Exposition::read(body);
+    read.complaints.iter().for_each(|complaint| normaliser.complain(format!("the figures: {complaint}")));
+    if let Show::Places(_) = show {
+        return json_lines("", &read.json(), show, normaliser);
+    }
+    let hidden = &Rules::embedded().figures.hidden_labels;
+    let families = read.families.iter().flat_map(|family| {
+        let samples = family.samples.iter().map(|sample| format!("{} [number]", sample.key(hidden)));
+        std::iter::once(format!("{} {}", family.kind, family.name)).chain(samples)
+    });
+    families.map(|line| normaliser.text(&line)).collect()
 }
 
 fn stream_lines(log: &StreamLog, look: Look<'_>, ending: Ending, normaliser: &mut Normaliser) -> Vec<String> {

@@ -37,7 +37,7 @@ pub(crate) struct Uploads {
 pub(crate) struct Shared {
     /// The folder for temporary files.
     temp: PathBuf,
-    pub(super) bounds: UploadBounds,
+    pub(crate) bounds: UploadBounds,
     pub(super) room: Room,
     /// Fires when an upload begins.
     pub(super) begun: Event,

@@ -27,6 +27,7 @@ use crate::http::{request, respond};
         (name = "mcp", description = "Tools for agents"),
         (name = "codegen", description = "Models that change and rank files"),
         (name = "drive", description = "Remote folders that are mounted here"),
+        (name = "archive", description = "What was changed on top of the image"),
         (name = "system", description = "The daemon itself"),
     ),
     paths(
@@ -86,6 +87,10 @@ use crate::http::{request, respond};
         super::drives::list,
         super::drives::mount,
         super::drives::unmount,
+        super::metrics::get,
+        super::image_archive::status,
+        super::image_archive::export,
+        super::image_archive::resume,
         openapi,
         page,
     ),
@@ -140,4 +145,27 @@ pub(crate) async fn file(request: Request<Context>) -> Result<Response, Refusal>
         _ => ("text/javascript; charset=utf-8", SCRIPT),
     };
     Ok(respond::whole(200, content_type, text.as_bytes().to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// What the harness measures its cases by. A change of the API shows in this file; `INSTA_UPDATE=always` writes it anew.
+    #[test]
+    fn the_document_beside_the_harness_is_this_one() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/openapi/boxd.json");
+        let document = [&DOCUMENT[..], b"\n"].concat();
+        if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+            fs::write(&path, &document).unwrap();
+        }
+        let known = fs::read(&path).unwrap_or_default();
+        assert!(
+            known == document,
+            "the API has changed: INSTA_UPDATE=always cargo test --lib the_document_beside"
+        );
+    }
 }

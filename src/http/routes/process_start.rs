@@ -1,6 +1,7 @@
 //! `POST /process`: the heart of the API.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_lite::FutureExt;
 use tide::{Request, Response};
@@ -38,6 +39,7 @@ use crate::wire::ProcessRequest;
         (status = 503, description = "Too many request bodies, processes, streams or connections at once, or the daemon is going away.", body = crate::wire::system::ErrorResponse),
 ))]
 pub(crate) async fn start(mut request: Request<Context>) -> Result<Response, Refusal> {
+    let began = Instant::now();
     let context = request.state().clone();
     // Read whatever becomes of it: a client that left is noticed only behind the body.
     let body = request::body(&mut request, context.limits.process_body_bytes_max).await?;
@@ -77,7 +79,12 @@ pub(crate) async fn start(mut request: Request<Context>) -> Result<Response, Ref
     request::change_made(&mut request);
     let (Some((dialect, heartbeat)), Some(room)) = (stream_answer::of_start(&context, form), room) else {
         drop(first_byte);
-        return answer_json(&request, &context, &process, wanted).await;
+        let is_exec = wanted.completion;
+        let answer = answer_json(&request, &context, &process, wanted).await;
+        if is_exec {
+            context.traffic.exec.observe(began.elapsed());
+        }
+        return answer;
     };
     request::watch_client(&request)?;
     let condition = (!wanted.ports.is_empty()).then(|| ports_condition(&process, wanted.ports));

@@ -38,7 +38,7 @@ pub(crate) async fn get(request: Request<Context>) -> Result<Response, Refusal> 
     let files = &context.sandbox.files;
     let asked = WatchAsked { place: files.place(path)?, is_recursive, ignore: Ignore::parse(&ignore) };
     request::watch_client(&request)?;
-    let room = FollowerRoom::take(context)?;
+    let room = FollowerRoom::take_for_watch(context)?;
     let refused = |error| Refusal::File(Doing::Other, error);
     let runtime = context.runtime.clone();
     let opened = files.run(move |files| {

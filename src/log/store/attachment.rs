@@ -59,6 +59,11 @@ impl Attachment {
         Self { log, number, progress }
     }
 
+    /// Whether it is a follower, and no other reader.
+    pub(crate) fn is_follower(&self) -> bool {
+        self.progress.is_follower
+    }
+
     /// Says that everything before `offsets` was handed on.
     pub(crate) fn moved(&self, offsets: Offsets) {
         self.progress.moved(offsets);
