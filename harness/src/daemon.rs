@@ -74,10 +74,9 @@ impl Daemon {
         if let Some(stand_in) = &stand_in {
             variables.set("stand_in", stand_in.url());
         }
-        let env =
-            fixture.daemon_env.iter().map(|(name, value)| Ok::<_, String>((name, variables.fill(value)?)));
+        let env: Vec<_> =
+            fixture.daemon_env.iter().map(|(name, value)| (name, variables.fill_known(value))).collect();
         let flags = fixture.daemon.iter().map(|flag| variables.fill(flag)).collect::<Result<Vec<_>, _>>()?;
-        let env = env.collect::<Result<Vec<_>, _>>()?;
         let command = if fixture.narrow { narrow::command(program) } else { Command::new(program) };
         let mut child = spawn(command, &directory, (&flags, &env))
             .map_err(|error| format!("{} can't be started: {error}", program.display()))?;

@@ -14,7 +14,7 @@ mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::step::Part;
 
@@ -56,6 +56,9 @@ pub struct Fixture {
     /// Whether the daemon runs where there is little: see `narrow.rs`. Elsewhere than on a machine that allows that, the case says nothing.
     #[serde(default)]
     pub narrow: bool,
+    /// Whether the server's working folder has to be the case's own directory: its paths are relative.
+    #[serde(default)]
+    pub needs_working_folder: bool,
     /// Whether the daemon has to be root's: elsewhere the case says nothing.
     #[serde(default)]
     pub needs_root: bool,
@@ -64,6 +67,9 @@ pub struct Fixture {
     pub needs_limits: Vec<String>,
     #[serde(rename = "step")]
     pub(crate) steps: Vec<Step>,
+    /// What its steps and its variables show that it needs.
+    #[serde(skip)]
+    own_needs: BTreeSet<Need>,
 }
 
 impl Fixture {
@@ -78,15 +84,17 @@ impl Fixture {
             stand_in: Vec::new(),
             needs_own_daemon: false,
             narrow: false,
+            needs_working_folder: false,
             needs_root: false,
             needs_limits: Vec::new(),
             steps: Vec::new(),
+            own_needs: BTreeSet::new(),
         }
     }
 }
 
 /// Where an expectation comes from: which servers can be held to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// The published text of the API says so.
@@ -112,13 +120,20 @@ impl Fixture {
         if let Some(name) = fixture.needs_limits.iter().find(|name| !LIMITS.contains(&name.as_str())) {
             return Err(format!("needs_limits: `{name}` is none of {}", LIMITS.join(", ")));
         }
-        // These variables name things on the machine of the daemon that the harness itself starts.
-        fixture.needs_own_daemon |=
-            ["{{dir}}", "{{helper}}", "{{free_port}}", "{{other_port}}"].iter().any(|own| text.contains(own))
-                || fixture
-                    .steps
-                    .iter()
-                    .any(|step| matches!(step.action, Action::Terminate { .. } | Action::Kill(_)));
+        let named = [
+            ("{{dir}}", Need::Directory),
+            ("{{helper}}", Need::Machine),
+            ("{{free_port}}", Need::Machine),
+            ("{{other_port}}", Need::Machine),
+        ];
+        let named = named.into_iter().filter(|(name, _)| text.contains(name)).map(|(_, need)| need);
+        let done = fixture.steps.iter().filter_map(|step| match step.action {
+            Action::Terminate { .. } => Some(Need::Terminate),
+            Action::Kill(Part::Keeper) => Some(Need::KillKeeper),
+            Action::Kill(Part::Worker) => Some(Need::Kill),
+            _ => None,
+        });
+        fixture.own_needs = named.chain(done).collect();
         Ok(fixture)
     }
 
@@ -127,14 +142,71 @@ impl Fixture {
         self.steps.iter().map(|step| step.source.unwrap_or(self.source)).collect()
     }
 
-    /// Why the case can't be run against a server that someone else started, if so.
+    /// What the case needs besides a server of the API, in the order in which it is best told.
+    pub fn needs(&self) -> BTreeSet<Need> {
+        let mut needs = self.own_needs.clone();
+        if !self.daemon.is_empty() || !self.daemon_env.is_empty() || !self.stand_in.is_empty() {
+            needs.insert(Need::Settings);
+        }
+        if !self.files.is_empty() {
+            needs.insert(Need::Directory);
+        }
+        if self.needs_working_folder {
+            needs.insert(Need::WorkingFolder);
+        }
+        if self.needs_own_daemon || self.narrow {
+            needs.insert(Need::OwnDaemon);
+        }
+        if self.needs_root {
+            needs.insert(Need::Root);
+        }
+        needs
+    }
+
+    /// Why the case can't be run against a server that someone else started and that offers nothing, if so.
     pub fn own_daemon_reason(&self) -> Option<&'static str> {
-        if !self.daemon.is_empty() || !self.daemon_env.is_empty() || !self.files.is_empty() {
-            Some("needs a daemon with settings of its own")
-        } else if self.needs_own_daemon || self.needs_root || self.narrow {
-            Some("needs a daemon of its own")
-        } else {
-            None
+        self.needs().first().map(|need| need.sentence())
+    }
+}
+
+/// Something that a case needs of the server's surroundings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// Flags or variables of its own.
+    Settings,
+    /// A server that nobody else uses.
+    OwnDaemon,
+    /// A server that is root's.
+    Root,
+    /// SIGTERM.
+    Terminate,
+    /// SIGKILL of the keeper.
+    KillKeeper,
+    /// SIGKILL of the part that serves.
+    Kill,
+    /// The harness's helper program and free ports on the server's machine.
+    Machine,
+    /// A working folder of the server that is empty, and its own.
+    WorkingFolder,
+    /// A fresh directory that the server sees.
+    Directory,
+}
+
+impl Need {
+    /// What is needed, for a person.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Settings => "needs a daemon with settings of its own",
+            Self::OwnDaemon => "needs a daemon of its own",
+            Self::Root => "needs a daemon that is root's",
+            Self::Terminate => "ends the daemon",
+            Self::KillKeeper => "kills the daemon's keeper",
+            Self::Kill => "kills the server (--kill-cmd says how)",
+            Self::Machine => "runs a program on the server's machine (--local says that this is it)",
+            Self::WorkingFolder => {
+                "needs an empty working folder of the server (--working-folder says which)"
+            }
+            Self::Directory => "needs a directory on the server (--workspace says where)",
         }
     }
 }
@@ -147,6 +219,17 @@ impl std::fmt::Display for Source {
             Self::Sdk => "sdk",
             Self::Extension => "extension",
         })
+    }
+}
+
+impl std::str::FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Spec, Self::Observed, Self::Sdk, Self::Extension]
+            .into_iter()
+            .find(|source| source.to_string() == text)
+            .ok_or_else(|| format!("`{text}` is none of spec, observed, sdk, extension"))
     }
 }
 

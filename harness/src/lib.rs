@@ -8,31 +8,40 @@
 //! It never depends on the daemon's crate: what can't be seen over HTTP isn't tested here. No async runtime: blocking
 //! sockets with time-outs, and threads where a case wants several things at once.
 
+pub mod baseline;
 pub mod bench;
 pub mod book;
 mod callbacks;
 mod client;
+pub mod comparison;
 mod conversation;
 pub mod coverage;
 pub mod daemon;
 mod exposition;
 pub mod faults;
 pub mod fixture;
+pub mod glob;
 pub mod helper;
+pub mod judge;
 mod look;
 pub mod narrow;
 mod normalise;
 mod parts;
 pub mod probe;
+pub mod profile;
 mod render;
+pub mod report;
 mod rules;
 pub mod run;
+pub mod site;
 pub mod snapshot;
 mod stand_in;
 mod stream;
+pub mod suite;
 pub mod target;
 mod text;
 pub mod tour;
 pub mod transcript;
 mod upstream;
 mod variables;
+pub mod wire_log;

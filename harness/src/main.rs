@@ -21,6 +21,11 @@ enum Command {
     Run(cli::run::Run),
     List(cli::list::List),
     Coverage(cli::coverage::Cover),
+    Show(cli::show::Show),
+    Record(cli::record::Record),
+    Review(cli::record::Review),
+    Diff(cli::diff::Diff),
+    Report(cli::report::Report),
     Bench(cli::bench::Measure),
     Faults(cli::faults::Faults),
 }
@@ -33,6 +38,11 @@ fn main() -> ExitCode {
         Command::Run(run) => run.run(),
         Command::List(list) => list.run(),
         Command::Coverage(cover) => cover.run(),
+        Command::Show(show) => show.run(),
+        Command::Record(record) => record.run(),
+        Command::Review(review) => review.run(),
+        Command::Diff(diff) => diff.run(),
+        Command::Report(report) => report.run(),
         Command::Bench(bench) => bench.run(),
         Command::Faults(faults) => faults.run(),
     };

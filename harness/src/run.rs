@@ -37,6 +37,8 @@ pub struct Report {
     pub transcript: Transcript,
     /// What was wrong, whatever the snapshot says.
     pub failures: Vec<Failure>,
+    /// The step behind which the case could not go on, when it was not taken to its end.
+    pub stopped_at: Option<usize>,
 }
 
 /// A broken rule, an unfulfilled expectation or wait.
@@ -50,17 +52,21 @@ pub struct Failure {
     pub sentence: String,
 }
 
-/// A daemon that the harness started itself, and what else is on its machine.
-#[derive(Debug, Clone, Copy)]
+/// What a case finds around the server.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Home<'a> {
-    /// The daemon.
-    pub daemon: &'a Daemon,
-    /// The command line of the helper program, quoted for a shell.
-    pub helper: &'a str,
+    /// The daemon, when the harness started it itself.
+    pub daemon: Option<&'a Daemon>,
+    /// A fresh directory that the server sees.
+    pub directory: Option<&'a str>,
+    /// The command line of the helper program on the server's machine, quoted for a shell.
+    pub helper: Option<&'a str>,
+    /// A command for a shell that kills the server, when the daemon is somebody else's.
+    pub kill_command: Option<&'a str>,
 }
 
-/// Runs a case; `home` is there when the daemon is the harness's own.
-pub fn run(case: &Case, target: &Target, home: Option<Home<'_>>) -> Report {
+/// Runs a case.
+pub fn run(case: &Case, target: &Target, home: Home<'_>) -> Report {
     let mut run = Run::new(case, target, home);
     let mut report = Report::default();
     for (index, step) in case.fixture.steps.iter().enumerate() {
@@ -73,6 +79,7 @@ pub fn run(case: &Case, target: &Target, home: Option<Home<'_>>) -> Report {
         report.failures.extend(failures.map(|sentence| Failure { step: index + 1, source, sentence }));
         report.transcript.sections.push(Section { source, title: outcome.title, lines: outcome.lines });
         if is_over {
+            report.stopped_at = Some(index + 1);
             break;
         }
     }
@@ -94,8 +101,7 @@ struct Run<'a> {
     closed: BTreeMap<String, Vec<Event>>,
     kept: Option<Connection>,
     cleanup: Cleanup,
-    /// The daemon, when it is the harness's own.
-    daemon: Option<&'a Daemon>,
+    home: Home<'a>,
 }
 
 /// A stream between the steps that use it.
@@ -116,7 +122,7 @@ struct Outcome {
 }
 
 impl<'a> Run<'a> {
-    fn new(case: &'a Case, target: &'a Target, home: Option<Home<'a>>) -> Self {
+    fn new(case: &'a Case, target: &'a Target, home: Home<'a>) -> Self {
         let mut run = Self {
             target,
             variables: Variables::default(),
@@ -128,7 +134,7 @@ impl<'a> Run<'a> {
             closed: BTreeMap::new(),
             kept: None,
             cleanup: Cleanup::default(),
-            daemon: home.map(|home| home.daemon),
+            home,
         };
         run.set("name", unique_name());
         run.set("host", target.authority().to_owned());
@@ -136,16 +142,20 @@ impl<'a> Run<'a> {
         if case.text.contains("{{big}}") {
             run.variables.set("big", "a".repeat(BIG_BYTES));
         }
-        if let Some(home) = home {
-            run.set("dir", home.daemon.directory().display().to_string());
-            run.set("helper", home.helper.to_owned());
+        if let Some(directory) = home.directory {
+            run.set("dir", directory.to_owned());
+            // The harness's own daemon runs there.
+            run.variables.commands_run_in = home.daemon.is_none().then(|| directory.to_owned());
+        }
+        if let Some(stand_in) = home.daemon.and_then(Daemon::stand_in) {
+            run.set("stand_in", stand_in.url());
+        }
+        if let Some(helper) = home.helper {
+            run.set("helper", helper.to_owned());
             for name in ["free_port", "other_port"] {
                 if case.text.contains(&format!("{{{{{name}}}}}")) {
                     run.set(name, perform::free_port().to_string());
                 }
-            }
-            if let Some(stand_in) = home.daemon.stand_in() {
-                run.set("stand_in", stand_in.url());
             }
         }
         run

@@ -21,6 +21,14 @@ pub fn content(file: &str) -> &str {
     body.trim_end()
 }
 
+/// A snapshot file as insta writes it.
+pub fn file(name: &str, transcript: &str) -> String {
+    format!(
+        "---\nsource: harness/src/snapshot.rs\ninput_file: fixtures/{name}.toml\n---\n{}\n",
+        transcript.trim_end()
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

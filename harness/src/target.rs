@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, net::ToSocketAddrs};
 
+use crate::wire_log::WireLog;
+
 /// A server by its URL, and headers that go with every request to it.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -10,6 +12,8 @@ pub struct Target {
     /// The path of the URL without its final slash, put before every request target.
     prefix: String,
     headers: BTreeMap<String, String>,
+    /// Where what goes over the wire is noted.
+    log: Option<WireLog>,
 }
 
 impl Target {
@@ -29,7 +33,12 @@ impl Target {
             port.parse::<u16>().is_ok() && (!host.contains(':') || host.ends_with(']'))
         });
         let authority = if has_port { authority.to_owned() } else { format!("{authority}:80") };
-        Ok(Self { authority, prefix: prefix.trim_end_matches('/').to_owned(), headers: BTreeMap::new() })
+        Ok(Self {
+            authority,
+            prefix: prefix.trim_end_matches('/').to_owned(),
+            headers: BTreeMap::new(),
+            log: None,
+        })
     }
 
     /// Adds a header, given as `Name: value`, to every request.
@@ -42,6 +51,16 @@ impl Target {
         };
         self.headers.insert(name.trim().to_lowercase(), value.trim().to_owned());
         Ok(())
+    }
+
+    /// The same server, with everything that goes over the wire noted.
+    #[must_use]
+    pub fn logged(&self, log: &WireLog) -> Self {
+        Self { log: Some(log.clone()), ..self.clone() }
+    }
+
+    pub(crate) fn log(&self) -> Option<&WireLog> {
+        self.log.as_ref()
     }
 
     pub(crate) fn authority(&self) -> &str {
@@ -63,6 +82,13 @@ impl Target {
     /// The addresses the name stands for, in the resolver's order.
     pub(crate) fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
         Ok(self.authority.to_socket_addrs()?.collect())
+    }
+}
+
+/// `host:port`.
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.authority)
     }
 }
 

@@ -16,6 +16,8 @@ use serde_json::Value;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Variables {
     values: BTreeMap<String, String>,
+    /// Where commands run that name no folder of their own.
+    pub(crate) commands_run_in: Option<String>,
 }
 
 impl Variables {
@@ -42,6 +44,13 @@ impl Variables {
         }
         filled.push_str(rest);
         Ok(filled)
+    }
+
+    /// Replaces each `{{name}}` that is set, and leaves the others: a server may have braces of its own.
+    pub(crate) fn fill_known(&self, template: &str) -> String {
+        let fill =
+            |text: String, (name, value): (&String, &String)| text.replace(&format!("{{{{{name}}}}}"), value);
+        self.values.iter().fold(template.to_owned(), fill)
     }
 
     /// Replaces variables in every string of a JSON value, keys included.

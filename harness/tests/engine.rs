@@ -7,7 +7,7 @@ mod programs;
 
 use boxd_harness::{
     book::Case,
-    run::{Report, run},
+    run::{Home, Report, run},
 };
 
 use mock::{Asked, Mock, Reply, Then};
@@ -23,14 +23,14 @@ fn case(steps: &str) -> Case {
 /// Runs the steps; nothing may fail.
 #[track_caller]
 fn transcript(mock: &Mock, steps: &str) -> String {
-    let report = run(&case(steps), &mock.target, None);
+    let report = run(&case(steps), &mock.target, Home::default());
     assert_eq!(report.failures, [], "{}", report.transcript);
     report.transcript.to_string()
 }
 
 /// Runs the steps; gives the sentences of what failed.
 fn failures(mock: &Mock, steps: &str) -> Vec<String> {
-    let report: Report = run(&case(steps), &mock.target, None);
+    let report: Report = run(&case(steps), &mock.target, Home::default());
     report.failures.into_iter().map(|failure| failure.sentence).collect()
 }
 
@@ -136,7 +136,7 @@ fn a_cut_stream_is_resumed_and_shown_as_one() {
         headers = { accept = "text/event-stream", last-event-id = "{{seen}}" }
         resumes = "s1"
         "#;
-    let report = run(&case(steps), &mock.target, None);
+    let report = run(&case(steps), &mock.target, Home::default());
     let text = report.transcript.to_string();
     assert!(
         text.contains("## 1 [spec] GET /process/x/logs/stream, open as s1 until stdout contains \"one\"\n"),

@@ -37,7 +37,99 @@ fn run_fails_against_a_server_that_answers_otherwise() {
     assert_eq!(output.status.code(), Some(1), "{lines}");
     assert!(lines.contains("FAILED   process/exec_bad_command\n"), "{lines}");
     assert!(lines.contains("-< 400 content-type") && lines.contains("+< 200 content-type"), "{lines}");
-    assert!(lines.ends_with("0 passed, 1 failed, 0 skipped\n"), "{lines}");
+    assert!(lines.ends_with("profile boxd: 0 hold, 0 deviate, 1 failed, 0 skipped\n"), "{lines}");
+}
+
+#[test]
+fn a_profile_decides_what_fails() {
+    let case = ["--only", "process/exec_forgiving_json"];
+    let code = |url: &str, profile: &str| {
+        let output = harness(&[&["run", "--target", url, "--profile", profile][..], &case].concat());
+        (output.status.code(), text(&output.stdout))
+    };
+    let mock = Mock::start(|_| Reply::json(500, "{}"));
+    let (blaxel, _) = code(&mock.url(), "blaxel");
+    assert_eq!(blaxel, Some(1));
+    let output = harness(&["run", "--target", &mock.url(), "--profile", "nobody"]);
+    assert!(text(&output.stderr).contains("there is no profile `nobody`"));
+}
+
+#[test]
+fn a_run_is_written_in_every_form_and_a_baseline_is_kept_true() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("reports");
+    fs::create_dir_all(&folder).unwrap();
+    let path = |name: &str| folder.join(name).display().to_string();
+    let known = |case: &str| {
+        fs::write(path("known.toml"), format!("[[deviation]]\ncase = \"{case}\"\nwhy = \"not yet\"\n"))
+            .unwrap();
+    };
+    let mock = Mock::start(|_| Reply::json(200, r#"{"error":"out of order"}"#));
+    let run = |only: &str| {
+        let (url, json, junit, html) = (mock.url(), path("a.json"), path("a.xml"), path("page"));
+        let (known, only) = (path("known.toml"), only.to_owned());
+        let arguments = ["run", "--target", &url, "--only", &only, "--baseline", &known];
+        let reports = ["--json", &json, "--junit", &junit, "--html", &html, "--name", "mine"];
+        let output = harness(&[&arguments[..], &reports].concat());
+        (output.status.code(), text(&output.stdout))
+    };
+    known("process/exec_bad_command");
+    let (code, lines) = run("process/exec_bad_command");
+    assert_eq!(code, Some(0), "{lines}");
+    assert!(lines.contains("known    process/exec_bad_command: not yet"), "{lines}");
+    assert!(fs::read_to_string(path("a.xml")).unwrap().contains("<skipped message=\"not yet\"/>"));
+    let page = fs::read_to_string(path("page/index.html")).unwrap();
+    assert!(
+        page.contains("POST /process HTTP/1.1") && page.contains("1 fails (1 known)"),
+        "the wire is shown"
+    );
+    let output = harness(&["report", &path("a.json"), &path("a.json"), "--html", &path("both")]);
+    assert!(output.status.success());
+    assert!(
+        fs::read_to_string(path("both/index.html")).unwrap().matches("<div class=\"verdict ").count() == 2
+    );
+    known("system/no_such_case");
+    assert_eq!(run("*bad_command*").0, Some(2));
+}
+
+#[test]
+fn what_a_server_answers_is_recorded_and_reviewed() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("recorded");
+    fs::remove_dir_all(&folder).ok();
+    let into = folder.display().to_string();
+    let mock = Mock::start(|_| Reply::json(400, r#"{"error":"other words"}"#));
+    let only = "process/exec_bad_command";
+    let output = harness(&["record", "--target", &mock.url(), "--only", only, "--into", &into]);
+    assert!(
+        text(&output.stdout).contains("1 proposed, 0 as they are, 0 skipped"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert!(folder.join("snapshots/process/exec_bad_command.snap.new").exists());
+    assert!(harness(&["review", "--into", &into, "--accept"]).status.success());
+    let taken = fs::read_to_string(folder.join("snapshots/process/exec_bad_command.snap")).unwrap();
+    assert!(
+        taken.contains("input_file: fixtures/process/exec_bad_command.toml") && taken.contains("other words")
+    );
+    let output = harness(&["record", "--target", &mock.url(), "--only", only, "--into", &into]);
+    assert!(text(&output.stdout).contains("0 proposed, 1 as they are"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn two_servers_are_compared() {
+    let one = Mock::start(|_| Reply::json(400, r#"{"error":"one"}"#));
+    let other = Mock::start(|_| Reply::json(422, r#"{"error":"one"}"#));
+    let only = ["--only", "process/exec_bad_command"];
+    let compare = |a: &str, b: &str| {
+        let output = harness(&[&["diff", a, b][..], &only].concat());
+        (output.status.code(), text(&output.stdout))
+    };
+    let (code, lines) = compare(&one.url(), &one.url());
+    assert!(code == Some(0) && lines.contains("same      process/exec_bad_command"), "{lines}");
+    let (code, lines) = compare(&one.url(), &other.url());
+    assert!(
+        code == Some(1) && lines.contains("DIFFERENT process/exec_bad_command") && lines.contains("-< 400"),
+        "{lines}"
+    );
 }
 
 #[test]

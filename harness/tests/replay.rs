@@ -69,7 +69,7 @@ fn replay(case: &Case, server: &Server, root: &Path) -> Result<(), Failed> {
         Server::Running(target) => {
             return match probe::missing_limit(&case.fixture, target)? {
                 Some(_) => Ok(()),
-                None => judge(case, &run(case, target, None), root, ""),
+                None => judge(case, &run(case, target, Home::default()), root, ""),
             };
         }
     };
@@ -78,8 +78,14 @@ fn replay(case: &Case, server: &Server, root: &Path) -> Result<(), Failed> {
     if probe::missing_limit(&case.fixture, daemon.target())?.is_some() {
         return Ok(daemon.stop()?);
     }
-    let home = Home { daemon: &daemon, helper: &helper };
-    let report = run(case, daemon.target(), Some(home));
+    let directory = daemon.directory().display().to_string();
+    let home = Home {
+        daemon: Some(&daemon),
+        directory: Some(&directory),
+        helper: Some(&helper),
+        kill_command: None,
+    };
+    let report = run(case, daemon.target(), home);
     let log = daemon.log();
     judge(case, &report, root, &log)?;
     daemon.stop().map_err(|sentence| Failed::from(format!("{sentence}\n\nthe daemon's log:\n{log}")))

@@ -84,7 +84,10 @@ fn echoes(target: &Target) -> io::Result<Vec<f64>> {
     if exchange.head.as_ref().map(|head| head.status) != Some(101) {
         return Err(io::Error::other("the server has no terminal"));
     }
-    let mut socket = Socket::new(exchange.into_connection());
+    let early = std::mem::take(&mut exchange.body);
+    let mut connection = exchange.into_connection();
+    connection.put_back(early);
+    let mut socket = Socket::new(connection);
     let key = masked(Opcode::Text, br#"{"type":"input","data":"x"}"#);
     let mut took = Vec::with_capacity(KEYS);
     for n in 0..WARM_UP + KEYS {

@@ -2,31 +2,28 @@
 
 use std::process::ExitCode;
 
-use boxd_harness::{book::Book, fixture::Source};
+use boxd_harness::fixture::Source;
 use clap::Args;
+
+use super::server::Choice;
 
 /// Print every case: its name, where its expectations come from, and why it exists.
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// Only cases whose name fits, like 'process/*' or '*sse*'.
-    #[arg(long, value_name = "GLOB", default_value = "*")]
-    only: String,
+    #[command(flatten)]
+    choice: Choice,
 }
 
 impl List {
     pub(crate) fn run(self) -> Result<ExitCode, String> {
-        let mut count = 0;
-        for case in Book::embedded()?.cases {
-            if !super::fits(&self.only, &case.name) {
-                continue;
-            }
-            count += 1;
+        let cases = self.choice.chosen()?;
+        for case in &cases {
             let sources: Vec<_> = case.fixture.sources().iter().map(Source::to_string).collect();
             let needs =
                 case.fixture.own_daemon_reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
             super::say(&format!("{} [{}]{needs}\n    {}", case.name, sources.join(" "), case.fixture.why));
         }
-        super::say(&format!("{count} cases"));
+        super::say(&format!("{} cases", cases.len()));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,124 +1,128 @@
 //! `boxd-harness run`: the cases against a server that is already there.
 //!
-//! Nothing is written but the report. A case fails when a rule or an expectation is broken, or when its transcript differs
-//! from its snapshot; a case that needs a daemon of its own is skipped, with the reason.
+//! Nothing is written but the reports that were asked for. What the profile requires decides; the rest is told.
 
-use std::process::ExitCode;
+use std::{
+    path::PathBuf, process::ExitCode, sync::atomic::AtomicUsize, sync::atomic::Ordering, time::SystemTime,
+};
 
 use boxd_harness::{
-    book::{Book, Case},
-    fixture::Source,
-    probe,
-    run::run,
-    target::Target,
-    transcript::without_extensions,
+    baseline::Baseline,
+    book::Case,
+    judge::{Finding, Judgement, Verdict},
+    profile::Profile,
+    report::{self, Record},
+    suite::{Suite, Summary},
 };
 use clap::Args;
-use similar::TextDiff;
+
+use super::server::{Choice, Server};
 
 /// Run the cases against a server and say which of them hold.
+///
+/// Exits with 0 when all that the profile requires holds, with 1 when it does not, and with 2 when it could not be found out.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// The server, like `http://127.0.0.1:8080`.
     #[arg(long, value_name = "URL")]
     target: String,
-    /// Only cases whose name fits, like 'process/*' or '*sse*'.
-    #[arg(long, value_name = "GLOB", default_value = "*")]
-    only: String,
-    /// A header that goes with every request, like 'Authorization: Bearer abc'. May be given several times.
-    #[arg(long, value_name = "NAME: VALUE")]
-    header: Vec<String>,
-    /// Judge only what isn't boxd's own: leave out extension steps and extension fields.
-    #[arg(long)]
-    ignore_extensions: bool,
-}
-
-/// How a case came out.
-enum Verdict {
-    Holds,
-    Skipped(String),
-    Failed(String),
+    /// What it is held to: seed, blaxel, baseten or boxd.
+    #[arg(long, value_name = "NAME", default_value = "boxd")]
+    profile: String,
+    #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
+    server: Server,
+    /// Cases at one time.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    jobs: usize,
+    /// A command for the shell that brings the server back to its beginning, run before each case, one case at a time.
+    #[arg(long, value_name = "COMMAND")]
+    reset_cmd: Option<String>,
+    /// Failures that are known; one that does not fail any more is an error.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// What the server is called in reports.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Write the run as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the run as `JUnit` XML.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write a page about the run into this folder.
+    #[arg(long, value_name = "DIR")]
+    html: Option<PathBuf>,
 }
 
 impl Run {
     pub(crate) fn run(self) -> Result<ExitCode, String> {
-        let mut target = Target::parse(&self.target)?;
-        for header in &self.header {
-            target.add_header(header)?;
+        let started = SystemTime::now();
+        let profile = Profile::named(&self.profile)?;
+        let cases: Vec<Case> =
+            self.choice.chosen()?.into_iter().filter(|case| profile.has(&case.name)).collect();
+        let baseline = self.baseline.as_deref().map(Baseline::read).transpose()?.unwrap_or_default();
+        self.choice.knows(baseline.cases())?;
+        let jobs = if self.reset_cmd.is_some() { 1 } else { self.jobs };
+        let suite = Suite {
+            target: self.server.target(&self.target)?,
+            profile,
+            site: self.server.site()?,
+            baseline,
+            jobs,
+            reset_command: self.reset_cmd.clone(),
+        };
+        let (count, total) = (AtomicUsize::new(0), cases.len());
+        let judgements = suite.run(&cases, |judgement| {
+            let number = count.fetch_add(1, Ordering::Relaxed) + 1;
+            super::say(&format!("[{number}/{total}] {}", line(judgement)));
+        })?;
+        let known = suite.baseline.cases().filter(|known| cases.iter().any(|case| case.name == **known));
+        let summary = Summary::of(&judgements, known);
+        super::say(&format!("\nprofile {}: {summary}", self.profile));
+        let name = self.name.as_deref().unwrap_or(&self.target);
+        let mut record = Record::new(name, &self.target, &self.profile, started);
+        record.is_compliant = summary.is_good();
+        record.cases = judgements;
+        self.report(&record)?;
+        if summary.held + summary.deviating + summary.failed + summary.known == 0 {
+            return Err(format!("no case was run: nothing fits `{}` and this server", self.choice.only));
         }
-        let (mut held, mut failed, mut skipped) = (0, 0, 0);
-        for case in Book::embedded()?.cases {
-            if !super::fits(&self.only, &case.name) {
-                continue;
-            }
-            match self.judge(&case, &target) {
-                Verdict::Holds => {
-                    held += 1;
-                    super::say(&format!("ok       {}", case.name));
-                }
-                Verdict::Skipped(reason) => {
-                    skipped += 1;
-                    super::say(&format!("skipped  {}: {reason}", case.name));
-                }
-                Verdict::Failed(report) => {
-                    failed += 1;
-                    super::say(&format!("FAILED   {}\n         {}\n{report}", case.name, case.fixture.why));
-                }
-            }
-        }
-        super::say(&format!("\n{held} passed, {failed} failed, {skipped} skipped"));
-        if held + failed == 0 {
-            return Err(format!("no case was run: nothing fits `{}` and this server", self.only));
-        }
-        Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    fn judge(&self, case: &Case, target: &Target) -> Verdict {
-        if let Some(reason) = case.fixture.own_daemon_reason() {
-            return Verdict::Skipped(reason.to_owned());
+    fn report(&self, record: &Record) -> Result<(), String> {
+        if let Some(path) = &self.json {
+            record.write(path)?;
         }
-        if self.ignore_extensions && case.fixture.sources().iter().all(|source| *source == Source::Extension)
-        {
-            return Verdict::Skipped("is an extension".to_owned());
+        if let Some(path) = &self.junit {
+            report::write(path, &report::junit(record))?;
         }
-        let Some(snapshot) = &case.snapshot else {
-            return Verdict::Skipped("has no snapshot yet".to_owned());
-        };
-        match probe::missing_limit(&case.fixture, target) {
-            Ok(None) => {}
-            Ok(Some(reason)) | Err(reason) => return Verdict::Skipped(reason),
+        if let Some(folder) = &self.html {
+            report::write(&folder.join("index.html"), &report::html(std::slice::from_ref(record)))?;
         }
-        let report = run(case, target, None);
-        let failures = report.failures.iter();
-        let failures: Vec<_> = failures
-            .filter(|failure| !(self.ignore_extensions && failure.source == Source::Extension))
-            .map(|failure| format!("step {} [{}]: {}", failure.step, failure.source, failure.sentence))
-            .collect();
-        let layer = |text: &str| {
-            let text = if self.ignore_extensions { without_extensions(text) } else { text.to_owned() };
-            text.trim_end().to_owned() + "\n"
-        };
-        let difference = difference(&layer(snapshot), &layer(&report.transcript.to_string()));
-        match (failures.is_empty(), difference) {
-            (true, None) => Verdict::Holds,
-            (_, difference) => {
-                let failures = indented(failures.iter().map(String::as_str));
-                Verdict::Failed(failures + &difference.unwrap_or_default())
-            }
-        }
+        Ok(())
     }
 }
 
-/// The differing lines with some context, `-` expected and `+` found; nothing when there are none.
-fn difference(expected: &str, found: &str) -> Option<String> {
-    if expected == found {
-        return None;
+/// A case's progress line, and below it what is wrong.
+fn line(judgement: &Judgement) -> String {
+    let Judgement { case, why, reason, findings, is_known, .. } = judgement;
+    let reason = reason.as_deref().unwrap_or_default();
+    match judgement.verdict {
+        Verdict::Holds => format!("holds    {case}"),
+        Verdict::Skipped => format!("skipped  {case}: {reason}"),
+        Verdict::Deviates => format!("deviates {case}{}", indented(findings)),
+        Verdict::Fails if *is_known => format!("known    {case}: {reason}"),
+        Verdict::Fails => format!("FAILED   {case}\n         {why}{}", indented(findings)),
     }
-    let diff = TextDiff::from_lines(expected, found);
-    let text = diff.unified_diff().context_radius(3).header("expected", "found").to_string();
-    Some(indented(text.lines()))
 }
 
-fn indented<'a>(lines: impl Iterator<Item = &'a str>) -> String {
-    lines.fold(String::new(), |text, line| text + "    " + line + "\n")
+fn indented(findings: &[Finding]) -> String {
+    findings.iter().fold(String::new(), |text, finding| {
+        let asked = if finding.is_required { "" } else { ", not required" };
+        let head = format!("\n    step {} [{}{asked}]", finding.step, finding.source);
+        finding.text.trim_end().lines().fold(text + &head, |text, line| text + "\n    " + line)
+    })
 }

@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::{ClientError, Deadline};
-use crate::target::Target;
+use crate::{
+    target::Target,
+    wire_log::{Line, Way},
+};
 
 /// A request longer than this is written by a thread of its own, so that an answer which comes before the server has
 /// read it all (a 413) is still seen.
@@ -25,6 +28,7 @@ pub(crate) struct Connection {
     buffer: Vec<u8>,
     ended: bool,
     writer: Option<JoinHandle<()>>,
+    log: Option<Line>,
 }
 
 impl Connection {
@@ -38,7 +42,8 @@ impl Connection {
                     // Each write of a fixture is to leave at once, in a packet of its own.
                     stream.set_nodelay(true).map_err(failed)?;
                     let buffer = vec![0; READ_BYTES_MAX];
-                    return Ok(Self { stream, unread: Vec::new(), buffer, ended: false, writer: None });
+                    let log = target.log().map(crate::wire_log::WireLog::connection);
+                    return Ok(Self { stream, unread: Vec::new(), buffer, ended: false, writer: None, log });
                 }
                 Err(error) => last = error,
             }
@@ -53,6 +58,7 @@ impl Connection {
             writer.join().expect("writing bytes has no way to panic but a bug of the harness");
         }
         let mut stream = self.stream.try_clone().map_err(ClientError::Send)?;
+        self.note(Way::Sent, bytes);
         let left = deadline.left("the request to be sent")?;
         stream.set_write_timeout(Some(left)).map_err(ClientError::Send)?;
         if bytes.len() > INLINE_BYTES_MAX {
@@ -78,12 +84,30 @@ impl Connection {
             self.stream.set_read_timeout(Some(deadline.left(what)?)).map_err(ClientError::Send)?;
             match self.stream.read(&mut self.buffer) {
                 Ok(0) => self.ended = true,
-                Ok(read) => self.unread.extend_from_slice(&self.buffer[..read]),
+                Ok(read) => {
+                    self.note(Way::Received, &self.buffer[..read]);
+                    self.unread.extend_from_slice(&self.buffer[..read]);
+                }
                 Err(error) if is_closed(&error) => self.ended = true,
                 Err(error) if is_early(&error) => continue,
                 Err(error) => return Err(ClientError::Malformed(error.to_string())),
             }
+            if self.ended {
+                self.note(Way::Ended, &[]);
+            }
             return Ok(!self.ended);
+        }
+    }
+
+    /// Gives back bytes that were read as another protocol's: they come first again.
+    pub(crate) fn put_back(&mut self, mut bytes: Vec<u8>) {
+        bytes.append(&mut self.unread);
+        self.unread = bytes;
+    }
+
+    fn note(&self, way: Way, bytes: &[u8]) {
+        if let Some(log) = &self.log {
+            log.note(way, bytes);
         }
     }
 

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
+
 use crate::{
     client::{ClientError, Connection, Deadline, Request},
     conversation::{Answer, Conversation},
@@ -34,13 +36,30 @@ pub(super) fn request(plan: &Plan, target: &Target, variables: &Variables) -> Re
         ),
         _ => None,
     };
+    let body = match (&plan.body, &variables.commands_run_in) {
+        (Body::Json(start), Some(folder)) if plan.method == "POST" && plan.target == "/process" => {
+            Body::Json(started_in(start, folder)).fill(variables)?
+        }
+        (body, _) => body.fill(variables)?,
+    };
     Ok(Request {
         method: plan.method.clone(),
         target: format!("{}{}", target.prefix(), variables.fill(&plan.target)?),
         headers,
-        body: plan.body.fill(variables)?,
+        body,
         pieces,
     })
+}
+
+/// A start in a folder, unless it names one itself: a case's files are where its commands look for them.
+fn started_in(start: &Value, folder: &str) -> Value {
+    let mut start = start.clone();
+    if let Value::Object(fields) = &mut start
+        && !fields.keys().any(|key| key.eq_ignore_ascii_case("workingDir"))
+    {
+        fields.insert("workingDir".to_owned(), folder.into());
+    }
+    start
 }
 
 /// Sends a request on a new connection and reads the whole answer.

@@ -82,7 +82,10 @@ impl Run<'_> {
             outcome.sentences.push("the server's answer to the key is wrong".to_owned());
         }
         self.expect(view, step, outcome)?;
-        let socket = Socket::new(conversation.into_answer().1);
+        let (answer, mut connection) = conversation.into_answer();
+        // What has come behind the head is no body.
+        connection.put_back(answer.body);
+        let socket = Socket::new(connection);
         self.sockets.insert(name.to_owned(), OpenSocket { socket, heard: Vec::new() });
         Ok(())
     }

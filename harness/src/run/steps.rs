@@ -8,7 +8,7 @@ use crate::{
     conversation::{Answer, Conversation, View},
     daemon::Daemon,
     fixture::{Action, AnswerWait, Mode, Part, Plan, Raw, Send, Step, StreamWait},
-    render,
+    render, site,
     stream::Asked,
 };
 
@@ -254,7 +254,7 @@ impl Run<'_> {
     }
 
     fn stand_in(&self) -> Result<&crate::stand_in::StandIn, String> {
-        let stand_in = self.daemon.and_then(Daemon::stand_in);
+        let stand_in = self.home.daemon.and_then(Daemon::stand_in);
         stand_in.ok_or_else(|| "the fixture has no stand-in".to_owned())
     }
 
@@ -268,12 +268,16 @@ impl Run<'_> {
     }
 
     fn kill(&self, part: Part, step: &Step) -> Result<(), String> {
-        let daemon = self.daemon.ok_or("only a daemon of the harness's own can be killed")?;
-        daemon.kill(part, step.within)
+        match (self.home.daemon, part, self.home.kill_command) {
+            (Some(daemon), part, _) => daemon.kill(part, step.within),
+            (None, Part::Worker, Some(command)) => site::shell(command),
+            _ => Err("only a daemon of the harness's own can be killed".to_owned()),
+        }
     }
 
     fn terminate(&self, ends: bool, step: &Step) -> Result<(), String> {
-        let daemon = self.daemon.ok_or_else(|| "only the harness's own daemon can be ended".to_owned())?;
+        let daemon =
+            self.home.daemon.ok_or_else(|| "only the harness's own daemon can be ended".to_owned())?;
         daemon.signal();
         if ends && !daemon.ends_within(step.within) {
             return Err(format!("the daemon didn't end within {} ms after SIGTERM", step.within.as_millis()));
