@@ -4,6 +4,7 @@
 //! ours. The known server's own command line (no subcommand, `-port N`) is understood as well.
 
 mod host;
+mod known;
 mod serve_args;
 mod units;
 

@@ -1,10 +1,10 @@
 //! `Sandbox`: the handle to the core that the HTTP layer gets. Cheap to clone.
 
 mod figures;
+mod opening;
 
-use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,30 +14,32 @@ use smol::lock::Semaphore;
 use crate::capabilities::{Keeper, Report};
 use crate::clock;
 use crate::config::{Config, Secret};
-use crate::custody::{Custody, Exited, Handover, Held, Journal, Key, Outbox, Stray};
+use crate::custody::{Custody, Exited, Handover, Key};
 use crate::degradation::{Degradation, Trouble};
 use crate::drives::Drives;
-use crate::environment::{Environment, Reloaded};
+use crate::environment::Reloaded;
 use crate::error::{Error, Result};
-use crate::filesystem::{Files, Pending, Root, UploadBounds, Uploads, sweep};
-use crate::id::{IdSource, ProcessId};
-use crate::log::{LogDir, LogLimits, Pump};
-use crate::network::monitor::record::MonitorHistory;
-use crate::network::monitor::{CALLS_MAX, Family, Monitors};
+use crate::filesystem::{Files, Uploads};
+use crate::id::ProcessId;
+use crate::log::Pump;
+use crate::network::monitor::Monitors;
 use crate::network::tunnel::{Settings, Tunnel, TunnelRecord};
 use crate::network::{Port, Which, ports};
 use crate::process::{
-    self, Adopted, EndRequest, Gate, History, Intents, Memory, Origin, Process, ProcessCounters, ProcessSpec,
-    ProcessTable, Shell, Started, StartupCommand, Supervisor, Tail,
+    self, Adopted, EndRequest, Gate, Intents, Origin, Process, ProcessCounters, ProcessSpec, Shell, Started,
+    Supervisor, Tail,
 };
 use crate::runtime::Runtime;
 use crate::scale_file::ScaleFile;
 use crate::sys::census::Census;
 use crate::sys::packets::Packets;
-use crate::sys::stat::Stat;
 use crate::terminal::{self, Terminals, Viewer};
 use crate::underway::Underway;
-use crate::user;
+
+use opening::{
+    Start, family, home, keep_in_order, open_files, open_logs, open_terminals, open_uploads, process_table,
+    resume_monitors,
+};
 
 pub(crate) use figures::{Figures, OutputFigures, OwnFigures, ProcessFigures};
 
@@ -108,16 +110,7 @@ impl Sandbox {
     pub(crate) fn open(config: &Config, runtime: &Runtime, kept: Option<FromKeeper>) -> io::Result<Self> {
         let Start { ids, custody, mut history, mut held, strays, since_ms, deaths, environment, restarts } =
             Start::new(kept)?;
-        let limits = LogLimits {
-            file_bytes_max: config.retention.file_bytes_max,
-            total_bytes_max: config.retention.total_bytes_max,
-            memory_bytes_max: config.retention.memory_bytes_max,
-        };
-        let age = config.retention.finished_age;
-        let logs = LogDir::open(&config.log_dir, ids.boot(), limits, age, custody.clone())?;
-        if config.user.is_some() {
-            open_to_others(logs.path());
-        }
+        let logs = open_logs(config, &ids, custody.clone())?;
         let pump = Pump::start(config.pump_threads, Box::new(runtime.clone()))?;
         let shell = Shell::find(config.shell.clone(), config.shell_args.clone(), std::env::var_os("PATH"));
         let (degradation, custody) = (logs.degradation.clone(), logs.custody.clone());
@@ -131,7 +124,7 @@ impl Sandbox {
             logs,
             shell,
             user: config.user.clone(),
-            scale_file: scale_file.clone(),
+            scale_file,
             environment: Arc::new(environment),
             runtime: runtime.clone(),
             signalling: Underway::default(),
@@ -159,13 +152,7 @@ impl Sandbox {
         if let Some(deaths) = deaths {
             runtime.spawn(deaths.tell(supervisor.logs.degradation.clone())).detach();
         }
-        // Detached, as the next: they run as long as the daemon.
-        runtime.spawn(scale_file.keep_told()).detach();
-        runtime.spawn(supervisor.logs.clone().try_while_refused()).detach();
-        runtime.spawn(supervisor.clone().expire_finished()).detach();
-        if let Some(command) = config.startup_command.clone() {
-            runtime.spawn(supervisor.clone().start_once(StartupCommand(command))).detach();
-        }
+        keep_in_order(config, &supervisor);
         let home = home(config);
         let working_dir = std::env::current_dir()?;
         let uploads = open_uploads(config, runtime);
@@ -400,165 +387,9 @@ impl Sandbox {
     }
 }
 
-/// How the living processes of what a client calls by this pid are found.
-fn family(supervisor: &Arc<Supervisor>, pid: i64) -> Arc<Family> {
-    let number = u32::try_from(pid).ok().filter(|pid| *pid > 0);
-    let Some(number) = number else { return Arc::new(|_: &Census| None) };
-    if let Some(process) = supervisor.table.by_pid(number) {
-        return Arc::new(move |census: &Census| {
-            // Read before the look: what is over then has nobody who could come later.
-            let is_over = process.state().is_over();
-            Some(process.lineage(census)).filter(|pids| !(is_over && pids.is_empty()))
-        });
-    }
-    // A pid that comes again is another process.
-    let started = Stat::read(number).map(|stat| stat.started);
-    Arc::new(move |census: &Census| {
-        let is_same = started.is_some() && census.started(number) == started;
-        is_same.then(|| census.family(number))
-    })
-}
-
-/// Goes on telling those whom an earlier worker told, and starts what looks and tells.
-fn resume_monitors(supervisor: &Arc<Supervisor>, history: MonitorHistory) {
-    let monitors = &supervisor.monitors;
-    for ((pid, callback), told) in history.monitors {
-        monitors.resume(pid, &callback, family(supervisor, pid), told);
-    }
-    // Detached: they run as long as the daemon.
-    supervisor.runtime.spawn(monitors.clone().watch()).detach();
-    for number in 0..CALLS_MAX {
-        supervisor.runtime.spawn(monitors.clone().deliver(number)).detach();
-    }
-}
-
-/// What remembers processes.
-fn process_table(config: &Config) -> Arc<ProcessTable> {
-    let memory = Memory {
-        count_max: config.retention.finished_max,
-        age: config.retention.finished_age,
-        bytes_max: FINISHED_REQUEST_BYTES_MAX,
-    };
-    ProcessTable::new(memory, config.bounds.processes_max)
-}
-
-/// Lets others go through the log folder, to the file of a command that is too long for its line; they see no names, and the logs
-/// are the daemon's alone. A folder that is somebody else's is left as it is.
-fn open_to_others(folder: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let opened = std::fs::metadata(folder).and_then(|metadata| {
-        let mode = metadata.permissions().mode() | 0o011;
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode))
-    });
-    if let Err(error) = opened {
-        tracing::warn!(%error, "commands longer than 128 KiB cannot be read by the workload user");
-    }
-}
-
-fn open_files(config: &Config, home: Option<PathBuf>, here: &Path) -> io::Result<Files> {
-    let (root, here) = match &config.root {
-        None => (Root::whole(), here),
-        // Inside a root the daemon stands nowhere.
-        Some(folder) => (Root::confined(folder).map_err(|errno| confining(folder, errno))?, Path::new("/")),
-    };
-    let working_dir = config.working_dir.as_deref().unwrap_or(here);
-    sweep(&config.log_dir, &root);
-    let pending = Pending::new(&config.log_dir);
-    if let Err(error) = &pending {
-        tracing::debug!(%error, "names of files that are being replaced are not noted");
-    }
-    let user = config.user.as_ref().map(|user| user.ids.clone());
-    Ok(Files::new(root, working_dir, home, user).noting(pending.ok()))
-}
-
-/// Whose `~` is meant.
-fn home(config: &Config) -> Option<PathBuf> {
-    let own_home = || user::home(std::env::var_os("HOME"));
-    config.user.as_ref().map_or_else(own_home, |user| Some(user.home.clone()))
-}
-
-fn open_terminals(config: &Config, supervisor: &Supervisor) -> Terminals {
-    let bounds = terminal::Bounds {
-        sessions_max: config.terminals.sessions_max,
-        viewers_max: VIEWERS_MAX,
-        idle: config.terminals.idle,
-    };
-    let whose = (config.user.clone(), supervisor.environment.clone());
-    Terminals::new(bounds, whose, supervisor.logs.custody.clone(), supervisor.runtime.clone())
-}
-
-fn open_uploads(config: &Config, runtime: &Runtime) -> Uploads {
-    let bounds = UploadBounds {
-        expiry: config.uploads.expiry,
-        count_max: config.uploads.count_max,
-        bytes_max: config.uploads.bytes_max,
-    };
-    let uploads = Uploads::new(&std::env::temp_dir(), bounds);
-    // Detached: it runs as long as the daemon.
-    runtime.spawn(uploads.clone().expire()).detach();
-    uploads
-}
-
-fn confining(folder: &Path, errno: rustix::io::Errno) -> io::Error {
-    let error = io::Error::from(errno);
-    io::Error::new(error.kind(), format!("--root {} cannot be used: {error}", folder.display()))
-}
-
 /// What a worker has of its keeper.
 #[derive(Debug)]
 pub(crate) struct FromKeeper {
     pub(crate) packets: Arc<Packets>,
     pub(crate) handover: Handover,
-}
-
-/// Where this worker begins.
-struct Start {
-    ids: IdSource,
-    custody: Custody,
-    history: History,
-    held: BTreeMap<Key, Held>,
-    strays: Vec<Stray>,
-    since_ms: Option<u64>,
-    deaths: Option<Deaths>,
-    environment: Environment,
-    restarts: u32,
-}
-
-impl Start {
-    fn new(kept: Option<FromKeeper>) -> io::Result<Self> {
-        let Some(FromKeeper { packets, handover }) = kept else {
-            return Ok(Self {
-                ids: IdSource::new(),
-                custody: Custody::none(),
-                history: History::default(),
-                held: BTreeMap::new(),
-                strays: Vec::new(),
-                since_ms: None,
-                deaths: None,
-                environment: Environment::open(std::env::vars_os(), Custody::none(), &[]),
-                restarts: 0,
-            });
-        };
-        let is_row = handover.recent_deaths >= DEATHS_IN_A_ROW;
-        let died = handover.died.filter(|_| is_row);
-        let deaths = died.map(|last| Deaths { count: handover.recent_deaths, last });
-        let (journal, frames) = match handover.journal {
-            Some(journal) => Journal::resume(journal)?,
-            None => (Journal::new()?, Vec::new()),
-        };
-        let history = History::read(&frames).map_err(io::Error::other)?;
-        let ids = history.boot.map_or_else(IdSource::new, |boot| IdSource::resume(boot, history.next));
-        let custody = Custody::new(Outbox::new(packets, handover.bell), journal, handover.is_followed)?;
-        Ok(Self {
-            ids,
-            environment: Environment::open(std::env::vars_os(), custody.clone(), &frames),
-            custody,
-            history,
-            held: handover.held,
-            strays: handover.strays,
-            since_ms: Some(handover.since_ms),
-            deaths,
-            restarts: handover.restarts,
-        })
-    }
 }

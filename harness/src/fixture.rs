@@ -33,6 +33,7 @@ const LIMITS: [&str; 6] = ["memoryBytes", "cpuSeconds", "pids", "wallSeconds", "
 /// What a fixture file says.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "the keys of a file")]
 pub struct Fixture {
     /// Why the case exists, in one sentence.
     pub why: String,

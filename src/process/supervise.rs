@@ -127,7 +127,7 @@ impl Supervisor {
             // The link by name would show an earlier process for as long as this one is silent.
             self.logs.unlink(&spec.name, None);
         }
-        let group = control_group(id, &spec)?;
+        let group = ControlGroup::of(id, &spec.limits)?;
         let intent = Intent::note(self, id, &spec);
         let variables = self.environment.variables();
         let spawned = self.spawn(&spec, &self.place((id, 0), group.as_deref(), &variables))?;
@@ -484,15 +484,6 @@ pub(super) fn forget(processes: &[Arc<Process>]) {
 
 pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The control groups of a process to be started. Only one with such limits has any.
-fn control_group(id: ProcessId, spec: &ProcessSpec) -> Result<Option<Arc<ControlGroup>>> {
-    if !spec.limits.want_group() {
-        return Ok(None);
-    }
-    limits::sweep_once();
-    Ok(ControlGroup::open(limits::host(), id, &spec.limits)?.map(Arc::new))
 }
 
 pub(super) fn exit(status: ExitStatus) -> Exit {

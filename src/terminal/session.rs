@@ -163,7 +163,7 @@ impl Session {
             match state.tape.read_on(&self.terminal) {
                 // No terminal says so, but nothing is no output.
                 Ok(0) => turn = Turn::Over,
-                Ok(_) => continue,
+                Ok(_) | Err(Errno::INTR) => continue,
                 Err(Errno::NOMEM) => {
                     tracing::error!(
                         session = self.name,
@@ -171,7 +171,6 @@ impl Session {
                     );
                     continue;
                 }
-                Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) => turn = Turn::Empty,
                 // EIO: the last of its programs has closed it.
                 Err(_) => turn = Turn::Over,

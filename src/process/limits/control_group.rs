@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::host::{Host, PREFIX, Version};
@@ -77,6 +77,15 @@ pub(crate) struct GroupUsage {
 }
 
 impl ControlGroup {
+    /// Those of a process to be started. Only one with such limits has any.
+    pub(crate) fn of(id: ProcessId, limits: &Limits) -> Result<Option<Arc<Self>>> {
+        if !limits.want_group() {
+            return Ok(None);
+        }
+        super::sweep_once();
+        Ok(Self::open(super::host(), id, limits)?.map(Arc::new))
+    }
+
     /// Makes the groups that the limits need, or finds those that were made before, and sets the limits.
     pub(crate) fn open(host: &Host, id: ProcessId, limits: &Limits) -> Result<Option<Self>> {
         host.check(limits)?;
