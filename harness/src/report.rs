@@ -17,7 +17,7 @@ const FORMAT: u32 = 1;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
-    /// See [`FORMAT`].
+    /// The version of this form; a reader refuses others.
     pub format: u32,
     /// What the server is called in a report; its URL when nobody said.
     pub name: String,

@@ -21,8 +21,7 @@ use crate::http::{request, respond};
     tags(
         (name = "process", description = "Commands, their output and their ends"),
         (name = "filesystem", description = "Files and folders"),
-        (name = "network", description = "Ports of processes, and a tunnel"),
-        (name = "network", description = "Servers that run in the sandbox"),
+        (name = "network", description = "Ports of processes, a tunnel, and servers that run in the sandbox"),
         (name = "terminal", description = "Shells that people look at"),
         (name = "mcp", description = "Tools for agents"),
         (name = "codegen", description = "Models that change and rank files"),
@@ -101,8 +100,32 @@ struct Document;
 static DOCUMENT: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut document = Document::openapi();
     document.servers = Some(vec![utoipa::openapi::Server::new("/")]);
+    name_methods(&mut document);
     document.to_pretty_json().expect("the document is made of strings and numbers").into_bytes()
 });
+
+/// One endpoint takes all methods of a port, and each operation needs a name of its own.
+fn name_methods(document: &mut utoipa::openapi::OpenApi) {
+    for path in document.paths.paths.values_mut() {
+        let methods = [
+            ("Get", &mut path.get),
+            ("Put", &mut path.put),
+            ("Post", &mut path.post),
+            ("Delete", &mut path.delete),
+            ("Patch", &mut path.patch),
+            ("Head", &mut path.head),
+            ("Options", &mut path.options),
+        ];
+        for (method, operation) in methods {
+            if let Some(operation) = operation
+                && let Some(id) = &mut operation.operation_id
+                && id == "proxyPort"
+            {
+                id.push_str(method);
+            }
+        }
+    }
+}
 
 const PAGE: &str = include_str!("docs/docs.html");
 const STYLE: &str = include_str!("docs/docs.css");
