@@ -128,6 +128,7 @@ pub(crate) struct UploadResponse {
 
 /// All uploads.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the document shows it"))]
 pub(crate) struct UploadsResponse {
     /// In no order that is promised.
     pub(crate) uploads: Vec<UploadResponse>,

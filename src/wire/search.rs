@@ -7,6 +7,7 @@ use super::json;
 
 /// What was found by name.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the document shows it"))]
 pub(crate) struct FindResponse {
     /// In the order of a walk: depth first, each folder in the order of its names' bytes.
     pub(crate) matches: Vec<FindMatch>,
@@ -32,6 +33,7 @@ pub(crate) struct FindMatch {
 
 /// What was found by a few letters.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the document shows it"))]
 pub(crate) struct FuzzySearchResponse {
     /// The best first.
     pub(crate) matches: Vec<FuzzyMatch>,
@@ -59,6 +61,7 @@ pub(crate) struct FuzzyMatch {
 
 /// What was found in files.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the document shows it"))]
 pub(crate) struct ContentSearchResponse {
     /// As asked for.
     #[schema(examples("needle"))]
