@@ -145,6 +145,8 @@ pub(crate) mod tests {
             text: "-< 200\n+< 500 \u{0}]]>\n".to_owned(),
         };
         let mut record = Record::new(name, "http://127.0.0.1:1", "blaxel", SystemTime::UNIX_EPOCH);
+        // A number that is read as it was written.
+        record.seconds = 1.5;
         record.cases = vec![
             case("process/a", Verdict::Holds, Vec::new()),
             case("process/b", Verdict::Deviates, vec![finding(false)]),
