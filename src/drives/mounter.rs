@@ -74,6 +74,8 @@ impl Drives {
                     {
                         unmount(&path, UnmountFlags::NOFOLLOW | UnmountFlags::DETACH).ok();
                     }
+                    // The answer says that the drive is not there, and so its program is not, either.
+                    program.settle();
                     self.watch(program, drive);
                     let after = in_words(self.timeout);
                     return Err(failed(format!(

@@ -6,13 +6,18 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 
 use crate::environment::Variables;
 use crate::error::{Error, Result};
 use crate::process::own_program;
 use crate::sys::pidfd::{ExitStatus, PidFd};
+
+/// How long one that was killed is waited for: the kernel takes less, unless the process hangs in a request to a disk or a drive.
+const KILLED_WITHIN: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Debug)]
@@ -88,6 +93,13 @@ impl Program {
         }
     }
 
+    /// Gives it a moment to be gone after `kill`, and reaps it; one that hangs in the kernel comes to its end later.
+    pub(super) fn settle(&mut self) {
+        let moment = Timespec::try_from(KILLED_WITHIN).ok();
+        poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], moment.as_ref()).ok();
+        self.exit();
+    }
+
     /// Waits for its end, however late, and reaps it.
     pub(super) async fn watch(mut self) -> Option<Exit> {
         if self.exit().is_none() {
@@ -131,7 +143,5 @@ fn arguments_of(pid: u32, program: &Path) -> Option<Vec<String>> {
 
 /// Whether the process has ended, whoever's child it is.
 fn is_over(pidfd: &PidFd) -> bool {
-    let mut fds = [rustix::event::PollFd::new(pidfd, rustix::event::PollFlags::IN)];
-    let now = rustix::event::Timespec::default();
-    matches!(rustix::event::poll(&mut fds, Some(&now)), Ok(1))
+    matches!(poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&Timespec::default())), Ok(1))
 }
