@@ -221,6 +221,20 @@ impl Daemon {
         self.join()
     }
 
+    /// Kills what a case's commands have left behind: a daemon that goes away lets them live.
+    fn end_commands(&self) {
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        for process in processes {
+            let is_ours =
+                fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(&self.directory));
+            let pid = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+            if let Some(pid) = pid.filter(|_| is_ours) {
+                // It may have ended since the look.
+                let _killed: bool = kill_process(pid, Signal::KILL).is_ok();
+            }
+        }
+    }
+
     /// Waits until nobody holds its output any more.
     fn join(&mut self) -> Result<(), String> {
         for thread in self.threads.drain(..) {
@@ -237,6 +251,7 @@ impl Drop for Daemon {
             // With whatever it is made of. It may have ended, and been reaped, since the look.
             let _killed: bool = kill_process_group(self.pid, Signal::KILL).is_ok();
         }
+        self.end_commands();
         // A directory that can't be removed stays in the temporary folder; no case depends on it.
         let _removed: bool = fs::remove_dir_all(&self.directory).is_ok();
     }
