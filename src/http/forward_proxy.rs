@@ -128,13 +128,13 @@ impl ForwardProxy {
         });
         let mut protocol = http1::Builder::new();
         protocol.max_buf_size(BUFFER_BYTES_MAX).timer(Clock).header_read_timeout(HEAD_MAX);
-        let mut connection = protocol.serve_connection(Socket(socket), service);
+        let mut connection = protocol.serve_connection(Socket::new(socket), service);
         // Whatever ends it: the client knows as much as there is to know.
         let _ended: bool = poll_fn(|cx| connection.poll_without_shutdown(cx)).await.is_ok();
         let parts = connection.into_parts();
         let server = tunnel.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(server) = server {
-            let client = Upgraded::new(Arc::new(parts.io.0), parts.read_buf.to_vec());
+            let client = Upgraded::new(Arc::new(parts.io.into_inner()), parts.read_buf.to_vec());
             relay::relay(client, server).await;
         }
     }
@@ -184,7 +184,7 @@ impl ForwardProxy {
             }
             if is_tunnel && answer.status().is_success() {
                 let (socket, read, _place) = link.upgraded().await;
-                let server = Upgraded::new(Arc::new(socket.0), read);
+                let server = Upgraded::new(Arc::new(socket.into_inner()), read);
                 *tunnel.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
                 return Ok(Response::new(Reply::Text(Bytes::new())));
             }

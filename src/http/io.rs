@@ -4,7 +4,6 @@
 //! hyper comes first (`ReadAhead`), and the bare status lines with which hyper refuses a malformed head are given the body that every other error has.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::TcpStream;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,14 +12,11 @@ use std::task::{Context, Poll, ready};
 use async_io::Async;
 use hyper::rt::ReadBufCursor;
 use rustix::io::Errno;
-use rustix::net::RecvFlags;
 
 use super::presence::Presence;
 use super::read_ahead::ReadAhead;
 use super::refusal::raw_answer;
-
-/// Bytes taken from the socket by one call.
-const READ_BYTES: usize = 16 * 1024;
+use crate::sys::receive::receive;
 
 /// A client's connection.
 #[derive(Debug)]
@@ -29,6 +25,8 @@ pub(crate) struct Io {
     presence: Arc<Presence>,
     ahead: Arc<ReadAhead>,
     instead: Option<Instead>,
+    /// The socket was empty, and nobody has said since that it is not.
+    is_drained: bool,
 }
 
 /// Words of ours that are being written in place of hyper's.
@@ -43,32 +41,31 @@ struct Instead {
 impl Io {
     /// Takes over an accepted socket.
     pub(crate) fn new(socket: Arc<Async<TcpStream>>, presence: Arc<Presence>, ahead: Arc<ReadAhead>) -> Self {
-        Self { socket, presence, ahead, instead: None }
+        Self { socket, presence, ahead, instead: None, is_drained: false }
     }
 
-    fn poll_receive(&self, cx: &mut Context<'_>, buf: &mut ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        let mut space = [MaybeUninit::<u8>::uninit(); READ_BYTES];
-        let len = buf.remaining().min(READ_BYTES);
-        let kept = self.ahead.take(len);
+    fn poll_receive(&mut self, cx: &mut Context<'_>, buf: &mut ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let kept = self.ahead.take(buf.remaining());
         if !kept.is_empty() {
             self.presence.received();
             buf.put_slice(&kept);
             return Poll::Ready(Ok(()));
         }
         loop {
-            match rustix::net::recv(&*self.socket, &mut space[..len], RecvFlags::empty()) {
-                Ok(((bytes, _), _)) => {
-                    if !bytes.is_empty() {
-                        self.presence.received();
-                    } else if len > 0 && self.presence.hides_end(cx) {
-                        return Poll::Pending;
-                    }
-                    buf.put_slice(bytes);
+            // hyper asks several times in a turn: only the first costs a system call.
+            if self.is_drained {
+                ready!(self.socket.poll_readable(cx))?;
+                self.is_drained = false;
+            }
+            match receive(&*self.socket, buf) {
+                Ok(0) if buf.remaining() > 0 && self.presence.hides_end(cx) => return Poll::Pending,
+                Ok(0) => return Poll::Ready(Ok(())),
+                Ok(_) => {
+                    self.presence.received();
                     return Poll::Ready(Ok(()));
                 }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => ready!(self.socket.poll_readable(cx))?,
-                Err(e) => return Poll::Ready(Err(e.into())),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_drained = true,
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
     }
@@ -101,7 +98,7 @@ impl Io {
 
 impl hyper::rt::Read for Io {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {

@@ -172,7 +172,7 @@ impl PortProxy {
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *response.headers_mut() = headers;
         let (socket, read, place) = link.upgraded().await;
-        let server = Upgraded::new(Arc::new(socket.0), read);
+        let server = Upgraded::new(Arc::new(socket.into_inner()), read);
         let shutdown = self.shutdown.clone();
         client.then.put(Then::new(move |upgraded| async move {
             relay::relay(upgraded, server).or(shutdown.listen()).await;

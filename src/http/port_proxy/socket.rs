@@ -1,7 +1,6 @@
 //! `Socket`: a connection to a server on this host, as hyper reads and writes it.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,9 +10,10 @@ use async_io::{Async, Timer};
 use futures_lite::FutureExt;
 use hyper::rt::ReadBufCursor;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::trouble::Trouble;
+use crate::sys::receive::receive;
 
 /// How long a server on another host may take to accept a connection.
 const CONNECT_FAR_MAX: Duration = Duration::from_secs(10);
@@ -21,14 +21,25 @@ const CONNECT_FAR_MAX: Duration = Duration::from_secs(10);
 /// How long a server may take to accept a connection: on one host that is a matter of its backlog alone.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
-/// Bytes taken from the socket by one call.
-const READ_BYTES: usize = 16 * 1024;
-
 /// See the module. Dropping it closes the connection.
 #[derive(Debug)]
-pub(in crate::http) struct Socket(pub(in crate::http) Async<TcpStream>);
+pub(in crate::http) struct Socket {
+    inner: Async<TcpStream>,
+    /// It was empty, and nobody has said since that it is not.
+    is_drained: bool,
+}
 
 impl Socket {
+    /// Takes over a connection.
+    pub(in crate::http) fn new(inner: Async<TcpStream>) -> Self {
+        Self { inner, is_drained: false }
+    }
+
+    /// The socket alone.
+    pub(in crate::http) fn into_inner(self) -> Async<TcpStream> {
+        self.inner
+    }
+
     /// Connects to a port of this host, whichever of its loopback addresses a server listens on.
     pub(in crate::http) async fn connect(port: u16) -> Result<Self, Trouble> {
         let mut nobody = Trouble::NobodyListens(port);
@@ -38,7 +49,7 @@ impl Socket {
                 Err(io::ErrorKind::TimedOut.into())
             };
             match connect(SocketAddr::new(address, port)).or(time_up).await {
-                Ok(socket) => return Ok(Self(socket)),
+                Ok(socket) => return Ok(Self::new(socket)),
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(Trouble::Stalled(port)),
                 // A host without IPv6 has nobody there either.
                 Err(error) if is_nobody(&error) => {}
@@ -57,7 +68,7 @@ impl Socket {
                 Err(io::ErrorKind::TimedOut.into())
             };
             match connect(*address).or(time_up).await {
-                Ok(socket) => return Ok(Self(socket)),
+                Ok(socket) => return Ok(Self::new(socket)),
                 Err(error) => last = error,
             }
         }
@@ -98,21 +109,20 @@ async fn connect(address: SocketAddr) -> io::Result<Async<TcpStream>> {
 
 impl hyper::rt::Read for Socket {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut space = [MaybeUninit::<u8>::uninit(); READ_BYTES];
-        let len = buf.remaining().min(READ_BYTES);
         loop {
-            match rustix::net::recv(&self.0, &mut space[..len], RecvFlags::empty()) {
-                Ok(((bytes, _), _)) => {
-                    buf.put_slice(bytes);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => ready!(self.0.poll_readable(cx))?,
-                Err(errno) => return Poll::Ready(Err(errno.into())),
+            // hyper asks several times in a turn: only the first costs a system call.
+            if self.is_drained {
+                ready!(self.inner.poll_readable(cx))?;
+                self.is_drained = false;
+            }
+            match receive(&self.inner, &mut buf) {
+                Ok(_) => return Poll::Ready(Ok(())),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_drained = true,
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
     }
@@ -129,10 +139,10 @@ impl hyper::rt::Write for Socket {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         loop {
-            match rustix::io::writev(&self.0, slices) {
+            match rustix::io::writev(&self.inner, slices) {
                 Ok(n) => return Poll::Ready(Ok(n)),
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => ready!(self.0.poll_writable(cx))?,
+                Err(Errno::AGAIN) => ready!(self.inner.poll_writable(cx))?,
                 Err(errno) => return Poll::Ready(Err(errno.into())),
             }
         }
@@ -148,7 +158,7 @@ impl hyper::rt::Write for Socket {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         // A socket that is gone already is shut.
-        self.0.get_ref().shutdown(Shutdown::Write).ok();
+        self.inner.get_ref().shutdown(Shutdown::Write).ok();
         Poll::Ready(Ok(()))
     }
 }
