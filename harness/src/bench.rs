@@ -20,6 +20,7 @@ mod keeper;
 mod listing;
 mod mcp;
 mod memory;
+pub(crate) mod pass_through;
 mod ports;
 mod proxy;
 pub(crate) mod relay;

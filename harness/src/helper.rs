@@ -11,7 +11,10 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use crate::{bench::relay, callbacks, faults, upstream};
+use crate::{
+    bench::{pass_through, relay},
+    callbacks, faults, upstream,
+};
 
 /// The first argument that makes a binary of the harness the helper.
 pub const WORD: &str = "boxd-harness-helper";
@@ -33,11 +36,12 @@ pub fn run_if_asked() -> Option<ExitCode> {
             upstream::serve(&listener)
         }),
         [relay::WORD, address, command] => relay::run(address, command),
+        [pass_through::WORD, address, target] => pass_through::run(address, target),
         [faults::CHATTER, ref words @ ..] => faults::chatter(words),
         [faults::CLIENT, ref words @ ..] => faults::client(words),
         ["session", program, ref arguments @ ..] => session(program, arguments),
         _ => Err(io::Error::other(
-            "usage: listen ADDR | listen-udp ADDR | callbacks ADDR take|fail N|hang|loop|garbage | upstream ADDR | session PROGRAM… | relay ADDR COMMAND | chatter … | client …",
+            "usage: listen ADDR | listen-udp ADDR | callbacks ADDR take|fail N|hang|loop|garbage | upstream ADDR | session PROGRAM… | relay ADDR COMMAND | pass-through ADDR TARGET | chatter … | client …",
         )),
     };
     Some(match done {

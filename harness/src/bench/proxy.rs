@@ -1,4 +1,7 @@
-//! The port proxy: what it costs to go through it, against the same server asked directly.
+//! The port proxy: what it costs to go through it, against the same server asked directly, and through a relay that knows no HTTP.
+//!
+//! Client, server and whatever stands between them share the machine: the relay says how much of a direct connection is left for
+//! anybody there.
 
 use std::{
     io::{self, Read, Write},
@@ -9,8 +12,9 @@ use std::{
 
 use super::{
     Bench, Measured,
+    pass_through::PassThrough,
     row::{Goal, Row, Unit},
-    statistics::number,
+    statistics::{median, number},
     wire::Wire,
 };
 use crate::{target::Target, upstream};
@@ -21,52 +25,64 @@ const ROUND: Duration = Duration::from_secs(2);
 const LARGE_BLOCKS: usize = 16 << 10;
 const LARGE_BYTES: usize = LARGE_BLOCKS << 16;
 const READ_BYTES: usize = 256 << 10;
-/// A proxied request costs two on the wire.
+/// Of a direct connection.
 const GOAL: f64 = 0.7;
+/// Of the relay.
+const RELAY_GOAL: f64 = 0.7;
 
 pub(super) fn measure(bench: &Bench) -> io::Result<Measured> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    let port = listener.local_addr()?.port();
+    let listener_address = listener.local_addr()?;
+    let port = listener_address.port();
     // It ends with the bench.
     thread::spawn(move || upstream::serve(&listener).is_ok());
     let direct = Target::parse(&format!("http://127.0.0.1:{port}")).map_err(io::Error::other)?;
+    let relay = PassThrough::start(listener_address)?;
+    let relayed = Target::parse(&format!("http://{}", relay.address())).map_err(io::Error::other)?;
     let server = bench.server()?;
-    let (mut rate, mut down, mut up) = (Pair::default(), Pair::default(), Pair::default());
+    let mut figures: [Figure; 3] = Default::default();
     // The first round warms up.
     for _ in 0..=bench.rounds {
-        for (target, prefix, place) in
-            [(&direct, String::new(), 0), (server.target(), format!("/port/{port}"), 1)]
-        {
-            rate.0[place].push(requests(target, &prefix)?);
-            down.0[place].push(downloaded(target, &prefix)?);
-            up.0[place].push(uploaded(target, &prefix)?);
+        let ways =
+            [(&direct, String::new()), (&relayed, String::new()), (server.target(), format!("/port/{port}"))];
+        for (place, (target, prefix)) in ways.into_iter().enumerate() {
+            for (figure, measure) in figures.iter_mut().zip([requests, downloaded, uploaded]) {
+                figure.0[place].push(measure(target, &prefix)?);
+            }
         }
     }
-    let n = format!("{} × {} s", bench.rounds, ROUND.as_secs());
-    let small =
-        format!("small requests to a port, {CONNECTIONS} connections; floor: the same server, directly");
-    let one = bench.rounds.to_string();
-    Ok(Measured {
-        rows: vec![
-            rate.row(small, n, Unit::PerSecond),
-            down.row("1 GiB from a port; floor: directly".to_owned(), one.clone(), Unit::MegabytesPerSecond),
-            up.row("1 GiB to a port; floor: directly".to_owned(), one, Unit::MegabytesPerSecond),
-        ],
-        notes: Vec::new(),
-    })
-}
-
-/// Results of the floor and of the server, the warm-up first.
-#[derive(Default)]
-struct Pair([Vec<f64>; 2]);
-
-impl Pair {
-    fn row(self, figure: String, n: String, unit: Unit) -> Row {
-        let [mut floors, mut results] = self.0;
-        let (floors, results) = (floors.split_off(1), results.split_off(1));
-        Row { figure, n, floors, results, unit, goal: Goal::Share(GOAL) }
+    let small = format!("small requests to a port, {CONNECTIONS} connections");
+    let duration = format!("{} × {} s", bench.rounds, ROUND.as_secs());
+    let names = [(small.as_str(), Unit::PerSecond), DOWN, UP];
+    let (mut rows, mut shares) = (Vec::new(), Vec::new());
+    for (n, (figure, (name, unit))) in figures.into_iter().zip(names).enumerate() {
+        let [direct, relayed, server] = figure.0.map(|mut results| results.split_off(1));
+        shares.push(format!("{:.0} %", 100.0 * median(&relayed) / median(&direct)));
+        let n = if n == 0 { duration.clone() } else { bench.rounds.to_string() };
+        let row = |floor: &str, floors, goal| Row {
+            figure: format!("{name}; floor: {floor}"),
+            n: n.clone(),
+            floors,
+            results: server.clone(),
+            unit,
+            goal,
+        };
+        rows.push(row("the same server, directly", direct, Goal::Share(GOAL)));
+        rows.push(row("through a bare relay", relayed, Goal::Share(RELAY_GOAL)));
     }
+    let note = format!(
+        "A bare relay (epoll, read, write; no HTTP) in boxd's place reaches, of what the server does directly: {} of the requests, {} down, {} up.",
+        shares[0], shares[1], shares[2]
+    );
+    Ok(Measured { rows, notes: vec![note] })
 }
+
+const DOWN: (&str, Unit) = ("1 GiB from a port", Unit::MegabytesPerSecond);
+const UP: (&str, Unit) = ("1 GiB to a port", Unit::MegabytesPerSecond);
+
+/// Results of the server alone, through the relay and through boxd, the warm-up first.
+#[derive(Default)]
+struct Figure([Vec<f64>; 3]);
 
 /// Two threads, each asking on half of the connections and then reading all the answers.
 fn requests(target: &Target, prefix: &str) -> io::Result<f64> {
