@@ -11,8 +11,10 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// What a large answer is made of.
 static BLOCK: [u8; 64 * 1024] = [b'x'; 64 * 1024];
@@ -54,6 +56,12 @@ fn answer(to: &mut TcpStream, request: &Request) -> io::Result<bool> {
         "/small" => {
             to.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok")?;
         }
+        // So many microseconds of a processor's time, as an application needs them.
+        "/works" => {
+            let until = processor_time() + Duration::from_micros(request.number().unwrap_or(0) as u64);
+            while processor_time() < until {}
+            to.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok")?;
+        }
         "/events" => events(to)?,
         "/go" => {
             *GO.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
@@ -92,6 +100,11 @@ fn answer(to: &mut TcpStream, request: &Request) -> io::Result<bool> {
         path => return badly(to, path, request),
     }
     Ok(true)
+}
+
+/// What this thread has used.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }
 
 /// The answers that end the connection, and the echo.

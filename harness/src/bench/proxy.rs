@@ -21,6 +21,8 @@ use crate::{target::Target, upstream};
 
 const CONNECTIONS: usize = 64;
 const ROUND: Duration = Duration::from_secs(2);
+/// What a server in a scripting language needs for an answer.
+const WORK: Duration = Duration::from_micros(250);
 /// Blocks of 64 KiB.
 const LARGE_BLOCKS: usize = 16 << 10;
 const LARGE_BYTES: usize = LARGE_BLOCKS << 16;
@@ -40,25 +42,26 @@ pub(super) fn measure(bench: &Bench) -> io::Result<Measured> {
     let relay = PassThrough::start(listener_address)?;
     let relayed = Target::parse(&format!("http://{}", relay.address())).map_err(io::Error::other)?;
     let server = bench.server()?;
-    let mut figures: [Figure; 3] = Default::default();
+    let mut figures: [Figure; 4] = Default::default();
     // The first round warms up.
     for _ in 0..=bench.rounds {
         let ways =
             [(&direct, String::new()), (&relayed, String::new()), (server.target(), format!("/port/{port}"))];
         for (place, (target, prefix)) in ways.into_iter().enumerate() {
-            for (figure, measure) in figures.iter_mut().zip([requests, downloaded, uploaded]) {
+            for (figure, measure) in figures.iter_mut().zip([requests, worked, downloaded, uploaded]) {
                 figure.0[place].push(measure(target, &prefix)?);
             }
         }
     }
     let small = format!("small requests to a port, {CONNECTIONS} connections");
+    let works = format!("{small}, server that works {} µs for each", WORK.as_micros());
     let duration = format!("{} × {} s", bench.rounds, ROUND.as_secs());
-    let names = [(small.as_str(), Unit::PerSecond), DOWN, UP];
+    let names = [(small.as_str(), Unit::PerSecond), (works.as_str(), Unit::PerSecond), DOWN, UP];
     let (mut rows, mut shares) = (Vec::new(), Vec::new());
     for (n, (figure, (name, unit))) in figures.into_iter().zip(names).enumerate() {
         let [direct, relayed, server] = figure.0.map(|mut results| results.split_off(1));
         shares.push(format!("{:.0} %", 100.0 * median(&relayed) / median(&direct)));
-        let n = if n == 0 { duration.clone() } else { bench.rounds.to_string() };
+        let n = if n < 2 { duration.clone() } else { bench.rounds.to_string() };
         let row = |floor: &str, floors, goal| Row {
             figure: format!("{name}; floor: {floor}"),
             n: n.clone(),
@@ -71,8 +74,8 @@ pub(super) fn measure(bench: &Bench) -> io::Result<Measured> {
         rows.push(row("through a bare relay", relayed, Goal::Share(RELAY_GOAL)));
     }
     let note = format!(
-        "A bare relay (epoll, read, write; no HTTP) in boxd's place reaches, of what the server does directly: {} of the requests, {} down, {} up.",
-        shares[0], shares[1], shares[2]
+        "A bare relay (epoll, read, write; no HTTP) in boxd's place reaches, of what the server does directly: {} of the small requests, {} of those that cost work, {} down, {} up.",
+        shares[0], shares[1], shares[2], shares[3]
     );
     Ok(Measured { rows, notes: vec![note] })
 }
@@ -84,9 +87,17 @@ const UP: (&str, Unit) = ("1 GiB to a port", Unit::MegabytesPerSecond);
 #[derive(Default)]
 struct Figure([Vec<f64>; 3]);
 
-/// Two threads, each asking on half of the connections and then reading all the answers.
 fn requests(target: &Target, prefix: &str) -> io::Result<f64> {
-    let request = format!("GET {prefix}/small HTTP/1.1\r\nHost: {}\r\n\r\n", target.authority());
+    answered(target, &format!("{prefix}/small"))
+}
+
+fn worked(target: &Target, prefix: &str) -> io::Result<f64> {
+    answered(target, &format!("{prefix}/works?{}", WORK.as_micros()))
+}
+
+/// Two threads, each asking on half of the connections and then reading all the answers.
+fn answered(target: &Target, path: &str) -> io::Result<f64> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", target.authority());
     let wires = (0..CONNECTIONS).map(|_| Wire::connect(target, 1024)).collect::<io::Result<Vec<_>>>();
     let mut wires = wires?;
     let began = Instant::now();
