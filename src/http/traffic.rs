@@ -73,10 +73,13 @@ const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OP
 /// The route of what no route took.
 const NO_ROUTE: &str = "none";
 
+/// The route of what is for a server behind a port.
+const PORT_ROUTE: &str = "/port/{port}/{path}";
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Traffic {
-    /// Of the routes by their numbers, and behind them of `METHODS`.
+    /// Of the routes by their numbers, and behind them of `METHODS`: of what no route took, and of what is for ports.
     rows: Vec<Row>,
     routes: usize,
     /// From a `POST /process` that waits for the end to its answer.
@@ -101,6 +104,17 @@ impl Row {
     }
 }
 
+/// Who took a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// A route of the application.
+    By(RouteNumber),
+    /// It is for a server behind a port.
+    ForPort,
+    /// Nobody.
+    Not,
+}
+
 /// So many requests of one kind were answered alike.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answers<'a> {
@@ -117,7 +131,9 @@ impl Traffic {
         let mut rows: Vec<_> =
             routes.all().map(|(method, route)| Row::new(METHODS[number(method.as_ref())], route)).collect();
         let routes = rows.len();
-        rows.extend(METHODS.map(|method| Row::new(method, NO_ROUTE.to_owned())));
+        for route in [NO_ROUTE, PORT_ROUTE] {
+            rows.extend(METHODS.map(|method| Row::new(method, route.to_owned())));
+        }
         Self {
             rows,
             routes,
@@ -128,8 +144,12 @@ impl Traffic {
     }
 
     /// A request was answered with this status.
-    pub(crate) fn count(&self, route: Option<RouteNumber>, method: &str, status: u16) {
-        let row = route.map_or_else(|| self.routes + number(method), |RouteNumber(number)| number);
+    pub(crate) fn count(&self, taken: Taken, method: &str, status: u16) {
+        let row = match taken {
+            Taken::By(RouteNumber(number)) => number,
+            Taken::Not => self.routes + number(method),
+            Taken::ForPort => self.routes + METHODS.len() + number(method),
+        };
         let answer = STATUSES.binary_search_by_key(&status, |(known, _)| *known).unwrap_or(STATUSES.len());
         if let Some(row) = self.rows.get(row) {
             row.answers[answer].count();
@@ -166,12 +186,13 @@ mod tests {
         assert!(STATUSES.iter().all(|(status, name)| status.to_string() == *name));
         let routes = RouteTable::of(&[("GET", "/process/:id"), ("PUT", "/filesystem/:file")]);
         let traffic = Traffic::new(&routes);
-        traffic.count(Some(RouteNumber(0)), "GET", 200);
-        traffic.count(Some(RouteNumber(0)), "GET", 200);
-        traffic.count(Some(RouteNumber(1)), "PUT", 418);
-        traffic.count(None, "BREW", 404);
-        traffic.count(None, "GET", 301);
-        traffic.count(Some(RouteNumber(99)), "GET", 200);
+        traffic.count(Taken::By(RouteNumber(0)), "GET", 200);
+        traffic.count(Taken::By(RouteNumber(0)), "GET", 200);
+        traffic.count(Taken::By(RouteNumber(1)), "PUT", 418);
+        traffic.count(Taken::Not, "BREW", 404);
+        traffic.count(Taken::Not, "GET", 301);
+        traffic.count(Taken::By(RouteNumber(99)), "GET", 200);
+        traffic.count(Taken::ForPort, "GET", 502);
         let lines: Vec<_> = traffic
             .answers()
             .map(|Answers { method, route, status, count }| format!("{method} {route} {status} {count}"))
@@ -182,7 +203,8 @@ mod tests {
                 "GET /process/{id} 200 2",
                 "PUT /filesystem/{file} other 1",
                 "GET none 301 1",
-                "other none 404 1"
+                "other none 404 1",
+                "GET /port/{port}/{path} 502 1"
             ]
         );
     }

@@ -26,6 +26,7 @@ use super::request_log::RequestLine;
 use super::respond;
 use super::route_table::RouteNumber;
 use super::target::{self, Target};
+use super::traffic::Taken;
 use super::upgraded::ThenSlot;
 use crate::config::Access;
 use crate::underway::{Piece, Underway};
@@ -58,6 +59,7 @@ impl Application {
         let is_head = method == "HEAD";
         let target = request.uri().path_and_query().map_or("/", |p| p.as_str()).to_owned();
         let presence = client.presence.clone();
+        let is_for_port = Asked::find(&target).is_some();
         let answered = async {
             match Asked::find(&target) {
                 Some(asked) => self.pass(request, &client, asked).await,
@@ -80,8 +82,12 @@ impl Application {
         });
         let content = if is_head { Content::nothing() } else { content };
         let traffic = &self.server.state().traffic;
-        let route = response.extensions_mut().remove::<RouteNumber>();
-        traffic.count(route, &method, response.status().as_u16());
+        let taken = match response.extensions_mut().remove::<RouteNumber>() {
+            _ if is_for_port => Taken::ForPort,
+            Some(route) => Taken::By(route),
+            None => Taken::Not,
+        };
+        traffic.count(taken, &method, response.status().as_u16());
         let body = ResponseBody::new(content, presence, line, traffic.clone());
         if response.status() == 204 {
             response.headers_mut().remove(CONTENT_TYPE);
