@@ -357,7 +357,8 @@ impl Supervisor {
         }
     }
 
-    /// The process is over: readers and waiters learn it and are served on this thread, and it counts as finished.
+    /// The process is over: it counts as finished, and readers and waiters learn it and are served on this thread. Who has learnt it
+    /// finds nothing in the table any more that was forgotten for it; what that leaves on disk goes after them.
     pub(super) fn finish(self: &Arc<Self>, process: &Arc<Process>) {
         if long_command::is_long(&process.spec.command) {
             std::fs::remove_file(long_command::path(self.logs.path(), process.id)).ok();
@@ -365,9 +366,10 @@ impl Supervisor {
         self.scale_file.let_go(process.id);
         self.counters.ended(process.state().reason());
         process.log.seal();
+        let forgotten = self.table.finish(process);
         process.announce();
         self.runtime.serve();
-        forget(&self.table.finish(process));
+        forget(&forgotten);
         if self.logs.custody.is_journal_due() {
             // Whoever hands over does not write it anew, and does not hand over meanwhile.
             if let Ok(pass) = self.gate.enter() {
