@@ -17,6 +17,7 @@ mod file_writes;
 mod follow;
 mod many;
 mod points;
+mod port_readers;
 mod random;
 mod readers;
 mod refused_writes;
@@ -40,7 +41,7 @@ pub(crate) use self::{
 /// Tries a fault and tells.
 type Fault = (&'static str, fn(&Suite) -> io::Result<Vec<Row>>);
 
-const FAULTS: [Fault; 12] = [
+const FAULTS: [Fault; 13] = [
     ("worker", worker::run),
     ("points", points::run),
     ("upgrade", upgrade::run),
@@ -49,6 +50,7 @@ const FAULTS: [Fault; 12] = [
     ("descriptors", descriptors::run),
     ("many", many::run),
     ("readers", readers::run),
+    ("port-readers", port_readers::run),
     ("stopped-client", stopped_client::try_it),
     ("cut-clients", cut_clients::run),
     ("file-writes", file_writes::run),
