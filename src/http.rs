@@ -29,6 +29,7 @@ mod presence;
 mod produced;
 mod ranges;
 mod read_ahead;
+mod receive;
 mod refusal;
 mod request;
 mod request_log;

@@ -26,7 +26,6 @@ pub(crate) mod pipe;
 pub(crate) mod poller;
 pub(crate) mod pty;
 pub(crate) mod readiness;
-pub(crate) mod receive;
 pub(crate) mod shared_memory;
 pub(crate) mod signals;
 pub(crate) mod spread;

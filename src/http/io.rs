@@ -15,8 +15,8 @@ use rustix::io::Errno;
 
 use super::presence::Presence;
 use super::read_ahead::ReadAhead;
+use super::receive::receive;
 use super::refusal::raw_answer;
-use crate::sys::receive::receive;
 
 /// A client's connection.
 #[derive(Debug)]

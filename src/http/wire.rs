@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use futures_lite::{AsyncReadExt, FutureExt};
+use futures_lite::{AsyncBufReadExt, FutureExt};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
@@ -62,7 +62,8 @@ impl Application {
         let is_for_port = Asked::find(&target).is_some();
         let answered = async {
             match Asked::find(&target) {
-                Some(asked) => self.pass(request, &client, asked).await,
+                // Apart, because every connection keeps room for the largest of its requests, and followers are idle for long.
+                Some(asked) => Box::pin(self.pass(request, &client, asked)).await,
                 None => self.route(request, client).await,
             }
         };
@@ -267,8 +268,12 @@ fn restore_content_type(from: &HeaderMap, to: &mut tide::http::Request) {
 async fn drop_body(mut reader: RequestBody, mut patience: BodyPatience) -> Result<(), Refusal> {
     let mut dropped = 0;
     while dropped <= UNWANTED_BODY_BYTES_MAX {
-        let mut space = [0; 4096];
-        match patience.read(reader.read(&mut space)).await? {
+        let read = async {
+            let read = reader.fill_buf().await?.len();
+            reader.consume(read);
+            Ok(read)
+        };
+        match patience.read(read).await? {
             0 => return Ok(()),
             read => dropped += read as u64,
         }

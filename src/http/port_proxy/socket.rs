@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::trouble::Trouble;
-use crate::sys::receive::receive;
+use crate::http::receive::receive;
 
 /// How long a server on another host may take to accept a connection.
 const CONNECT_FAR_MAX: Duration = Duration::from_secs(10);

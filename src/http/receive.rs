@@ -1,5 +1,9 @@
-//! Receiving into a buffer of hyper's without a copy of one's own.
+//! Receiving into a buffer of hyper's.
+//!
+//! hyper hands out memory that is not initialised, so bytes go through a piece of the thread's own. It is large: a call of the
+//! kernel's costs more than a copy within the processor's cache.
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::AsFd;
 
@@ -7,26 +11,31 @@ use hyper::rt::ReadBufCursor;
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
+/// Bytes taken by one call: as much as hyper ever has room for.
+const STEP_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    static SPACE: RefCell<Vec<u8>> = RefCell::new(vec![0; STEP_BYTES]);
+}
+
 /// Takes what a socket holds, as much as the buffer has room for; 0 is the end of input, or that there was no room.
 ///
 /// # Errors
-/// The kernel's; `EAGAIN` when the socket holds nothing, if it is nonblocking.
-#[expect(unsafe_code, reason = "hyper's buffer is handed out uninitialised")]
-pub(crate) fn receive(socket: impl AsFd, buffer: &mut ReadBufCursor<'_>) -> io::Result<usize> {
-    loop {
-        // SAFETY: nothing that is initialised becomes uninitialised: `recv` only writes bytes.
-        let space = unsafe { buffer.as_mut() };
-        match rustix::net::recv(&socket, space, RecvFlags::empty()) {
-            Ok(((received, _), _)) => {
-                let len = received.len();
-                // SAFETY: the kernel has initialised that many bytes at the beginning of `space`.
-                unsafe { buffer.advance(len) };
-                return Ok(len);
+/// The kernel's; `WouldBlock` when the socket holds nothing, if it is nonblocking.
+pub(super) fn receive(socket: impl AsFd, buffer: &mut ReadBufCursor<'_>) -> io::Result<usize> {
+    let len = buffer.remaining().min(STEP_BYTES);
+    SPACE.with_borrow_mut(|space| {
+        loop {
+            match rustix::net::recv(&socket, &mut space[..len], RecvFlags::empty()) {
+                Ok((received, _)) => {
+                    buffer.put_slice(&space[..received]);
+                    return Ok(received);
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
             }
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
         }
-    }
+    })
 }
 
 #[cfg(test)]
