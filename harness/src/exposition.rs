@@ -255,6 +255,8 @@ fn number(value: f64) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const GOOD: &str = "# HELP a_total A \\n \\\\.\n# TYPE a_total counter\na_total{x=\"/p/{id}\",y=\"q\\\"\\\\\\n\"} 7\na_total 0.5\n\
@@ -313,5 +315,14 @@ mod tests {
             "less than the one before",
         );
         check(&histogram("h_bucket 2\nh_count 1\n"), "a bucket without a bound");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_complained_about(text in "(# HELP |# TYPE |counter|histogram|_bucket|\\{le=\"|\"\\}|\n| |[a-z0-9é\"{}=,.+-]){0,30}") {
+            let read = Exposition::read(&text);
+            drop(read.json());
+            prop_assert!(text.is_empty() || text.ends_with('\n') || !read.complaints.is_empty(), "{text:?}");
+        }
     }
 }

@@ -74,6 +74,8 @@ fn host_and_port(authority: &str) -> Option<(String, u16)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -108,6 +110,15 @@ mod tests {
             "http://{{file(/t)}}",
         ] {
             assert!(Directive::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_is_read_or_refused(value in "(http://|\\{\\{file\\(|\\)\\}\\}|/t|[@:/?#%a-z0-9é]){0,14}") {
+            if let Ok(directive) = Directive::parse(&value) {
+                prop_assert!(directive.file.is_absolute() && !directive.host.is_empty());
+            }
         }
     }
 }

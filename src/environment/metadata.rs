@@ -72,6 +72,8 @@ fn variables(value: Value) -> Result<BTreeMap<String, String>, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -108,5 +110,18 @@ mod tests {
         check(r#"{"environment":{"A":1}}"#, "environment.A");
         check(&format!(r#"{{"environment":{{"A":"{}"}}}}"#, "x".repeat(200_000)), "longer than a variable");
         check("{} {}", "trailing");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            drop(Metadata::parse(&bytes));
+        }
+
+        #[test]
+        fn what_is_written_is_read(generation: u64, environment in prop::collection::btree_map("[^=\0]{1,8}", "[^\0]{0,12}", 0..6)) {
+            let text = serde_json::json!({"generation": generation, "environment": environment}).to_string();
+            prop_assert_eq!(Metadata::parse(text.as_bytes()), Ok(Metadata { generation, environment }));
+        }
     }
 }

@@ -28,6 +28,8 @@ pub(super) fn parse(bytes: &[u8]) -> (Vec<(OsString, OsString)>, usize) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -44,5 +46,23 @@ mod tests {
         check(b"\0x\0A=B\0y\0C\x001\0", &[("C", "1")], 2);
         check(b"just text\n", &[("just text\n", "")], 0);
         assert_eq!(parse(b"A\0\xff\xfe\0").0[0].1, OsString::from_vec(vec![0xff, 0xfe]));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(pairs in prop::collection::vec(("[^=\0]{1,8}", "[^\0]{0,8}"), 0..6)) {
+            let bytes: String = pairs.iter().flat_map(|(name, value)| [name, "\0", value, "\0"]).collect();
+            let expect: Vec<_> = pairs.iter().map(|(name, value)| (name.into(), value.into())).collect();
+            prop_assert_eq!(parse(bytes.as_bytes()), (expect, 0));
+        }
+
+        #[test]
+        fn any_bytes_are_pairs_or_counted(bytes in prop::collection::vec(prop_oneof![Just(0), Just(b'='), any::<u8>()], 0..60)) {
+            let (pairs, bad) = parse(&bytes);
+            prop_assert!(2 * (pairs.len() + bad) <= bytes.len() + 2);
+            for (name, _) in pairs {
+                prop_assert!(!name.is_empty() && !name.as_encoded_bytes().contains(&b'='));
+            }
+        }
     }
 }

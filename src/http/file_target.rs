@@ -61,6 +61,8 @@ impl FileTarget {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -132,5 +134,28 @@ mod tests {
     fn names_need_not_be_text() {
         assert_eq!(FileTarget::parse("/filesystem//a%FF").map(|t| t.path), Some(b"/a\xff".to_vec()));
         assert_eq!(FileTarget::parse("/filesystem//a%00b").map(|t| t.path), Some(b"/a\0b".to_vec()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_target_has_a_path_or_none(raw in "(/filesystem|/drives/mount|%2[fF]|/tree|[-a-z/%.~é*]){0,8}") {
+            if let Some(target) = FileTarget::parse(&raw) {
+                prop_assert!(ROUTES.contains(&target.route));
+                prop_assert!(!target.path.is_empty());
+                prop_assert!(target.path.len() <= raw.len());
+            }
+        }
+
+        #[test]
+        fn a_path_comes_out_however_it_is_escaped(
+            path in prop::collection::vec(any::<u8>(), 1..40), plain in prop::collection::vec(any::<bool>(), 40),
+        ) {
+            let escaped = path.iter().zip(&plain).fold(String::new(), |escaped, (byte, plain)| {
+                // An escaped slash makes any path absolute and keeps one slash more.
+                if *byte == b'/' || *plain && byte.is_ascii_alphanumeric() { escaped + &char::from(*byte).to_string() } else { escaped + &format!("%{byte:02x}") }
+            });
+            let target = FileTarget::parse(&format!("/filesystem//{escaped}")).unwrap();
+            prop_assert_eq!(target.path, [b"/", path.as_slice()].concat());
+        }
     }
 }

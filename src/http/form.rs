@@ -42,9 +42,12 @@ impl Form {
             };
             Refusal::BadRequest(format!("error reading multipart data: {why}"))
         })?;
-        let body = BodyStream::new(request, max)?;
+        Ok(Self::over(BodyStream::new(request, max)?, boundary, max))
+    }
+
+    fn over(body: impl Stream<Item = Item> + Send + 'static, boundary: String, max: u64) -> Self {
         let constraints = Constraints::new().size_limit(SizeLimit::new().whole_stream(max));
-        Ok(Self { fields: Multipart::with_constraints(body, boundary, constraints), max })
+        Self { fields: Multipart::with_constraints(body, boundary, constraints), max }
     }
 
     /// The next field; `None` at the end of the form.
@@ -183,6 +186,8 @@ impl Stream for BodyStream {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -192,6 +197,61 @@ mod tests {
             let piece = piece(&mut space, read).try_into_mut().unwrap();
             assert_eq!(piece.len(), read);
             assert!(piece.capacity() <= 2 * read, "{read} bytes hold {}", piece.capacity());
+        }
+    }
+
+    /// The fields of a form that comes in pieces of so many bytes: their names and contents.
+    fn fields(body: &[u8], cut: usize) -> Result<Vec<(String, Vec<u8>)>, Refusal> {
+        let pieces: Vec<Item> = body.chunks(cut).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        let mut form = Form::over(futures_lite::stream::iter(pieces), "b".to_owned(), 1 << 20);
+        futures_lite::future::block_on(async {
+            let mut fields = Vec::new();
+            while let Some(mut field) = form.next().await? {
+                let (name, mut content) = (field.name().unwrap_or_default().to_owned(), Vec::new());
+                while let Some(chunk) = form.chunk(&mut field).await? {
+                    content.extend_from_slice(&chunk);
+                }
+                fields.push((name, content));
+            }
+            Ok(fields)
+        })
+    }
+
+    /// Bytes among which there is much of what ends a field, and never all of it.
+    fn content() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            Just(b"\r\n".to_vec()),
+            Just(b"--".to_vec()),
+            Just(b"\r\n--".to_vec()),
+            Just(b"-b".to_vec()),
+            any::<u8>().prop_map(|byte| vec![byte])
+        ];
+        prop::collection::vec(piece, 0..30)
+            .prop_map(|pieces| pieces.concat())
+            .prop_filter("it ends the field", |bytes| {
+                !bytes.windows(5).any(|five| five == b"\r\n--b") && !bytes.starts_with(b"--b")
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn any_cutting_of_a_form_gives_the_same_fields(contents in prop::collection::vec(content(), 1..4), cut in 1_usize..30) {
+            let mut body = Vec::new();
+            for (number, content) in contents.iter().enumerate() {
+                body.extend(format!("--b\r\ncontent-disposition: form-data; name=\"f{number}\"\r\n\r\n").into_bytes());
+                body.extend(content);
+                body.extend(b"\r\n");
+            }
+            let open = body.len();
+            body.extend(b"--b--\r\n");
+            let expect: Vec<_> = contents.into_iter().enumerate().map(|(number, content)| (format!("f{number}"), content)).collect();
+            prop_assert_eq!(fields(&body, cut).unwrap(), expect);
+            prop_assert!(fields(&body[..open], cut).is_err(), "a form without an end");
+        }
+
+        #[test]
+        fn any_bytes_are_a_form_or_refused(body in "(--b|--|\r\n|content-disposition: form-data; name=\"x\"|[a-z:;\"= é\0]){0,20}", cut in 1_usize..30) {
+            drop(fields(body.as_bytes(), cut));
         }
     }
 }

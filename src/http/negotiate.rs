@@ -85,6 +85,8 @@ fn parse_range(range: &str) -> Option<(&str, u32)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -141,5 +143,18 @@ mod tests {
         check("curl/8", &["Blaxel-Version"], true);
         check("", &["x-blaxel-workspace"], true);
         check("my-blaxel-client", &["x-blaxe"], false);
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_has_a_form(accept in "(text/event-stream|application/x-ndjson|text/plain|;q=|[0-9.,; a-zé*/-]){0,12}", marked: bool) {
+            let start = start_form(&accept, marked, StreamDialect::Auto);
+            prop_assert_eq!(start == StartForm::Ndjson, accept.contains("application/x-ndjson"));
+            prop_assert!(marked || start != StartForm::SdkNdjson);
+            let _form: LogForm = log_form(&accept);
+            for range in accept.split(',').filter_map(parse_range) {
+                prop_assert!(range.1 <= 1000 && !range.0.is_empty());
+            }
+        }
     }
 }

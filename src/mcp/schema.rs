@@ -125,6 +125,8 @@ fn cut(text: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use serde_json::json;
 
     use super::*;
@@ -181,5 +183,22 @@ mod tests {
         check(s, &json!([1]), r#"type: [1] has type "array", want "object""#);
         let long = check_arguments(s, &json!({ "command": ["é".repeat(1000)] })).unwrap_err();
         assert!(long.len() < 400 && long.contains('…'));
+    }
+
+    proptest! {
+        #[test]
+        fn any_arguments_fit_or_are_refused(
+            kind in prop_oneof![Just("string"), Just("integer"), Just("array"), Just("object")],
+            text in "\\PC{0,300}", key in "a|b|\\PC{0,4}", number: i64,
+        ) {
+            let schema = serde_json::json!({"type": "object", "properties": {"a": {"type": kind, "items": {"type": "string"}}}, "required": ["b"], "additionalProperties": false});
+            for value in [serde_json::json!(text), serde_json::json!(number), serde_json::json!([text]), serde_json::json!({&key: text}), Value::Null] {
+                let arguments = serde_json::json!({ &key: value, "b": 1 });
+                // `b` is no property of it, so nothing fits.
+                prop_assert!(check_arguments(&schema, &arguments).is_err());
+                let error = check_arguments(&schema, &value).unwrap_err();
+                prop_assert!(error.len() < 2000, "{} bytes", error.len());
+            }
+        }
     }
 }

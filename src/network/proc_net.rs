@@ -57,6 +57,8 @@ fn words<const N: usize>(hex: &str) -> Option<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const TCP: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
@@ -96,6 +98,13 @@ mod tests {
             "0: é:1F90 0:0 0A 0:0 0:0 0 0 0 1",
         ] {
             assert!(parse_line(line, Protocol::Tcp).is_none(), "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_a_socket_or_none(line in "( *[0-9]+: )?([0-9A-F]{8}|[0-9A-F]{32}|[0-9A-Fé:+-]{0,9})(:[0-9A-F]{0,5})?( [0-9A-Fé:]{0,12}){0,10}") {
+            let _socket: Option<Socket> = parse_line(&line, Protocol::Tcp);
         }
     }
 }

@@ -67,6 +67,8 @@ fn parse(protocol: Protocol, answer: &[u8]) -> Option<Socket> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -83,5 +85,16 @@ mod tests {
         assert_eq!(parse(Protocol::Tcp, &answer[..70]), None);
         answer[0] = 1;
         assert_eq!(parse(Protocol::Tcp, &answer), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_a_socket_or_none(
+            family in prop_oneof![Just(INET), Just(INET6), any::<u8>()], bytes in prop::collection::vec(any::<u8>(), 0..ANSWER_BYTES + 40),
+        ) {
+            let answer: Vec<u8> = std::iter::once(family).chain(bytes).collect();
+            let is_long_enough = answer.len() >= ANSWER_BYTES && matches!(family, INET | INET6);
+            prop_assert_eq!(parse(Protocol::Udp, &answer).is_some(), is_long_enough);
+        }
     }
 }

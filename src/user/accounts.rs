@@ -124,6 +124,8 @@ fn version(path: &Path) -> Version {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -151,5 +153,14 @@ mod tests {
         assert_eq!(table.now().name(5), "five");
         fs::remove_file(&path).unwrap();
         assert_eq!(table.now().name(5), "5");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_accounts_or_none(text in prop::collection::vec(prop_oneof![Just(b':'), Just(b'\n'), b'0'..=b'9', any::<u8>()], 0..120)) {
+            let entries = Entries::parse(&text);
+            let lines = text.split(|byte| *byte == b'\n').count();
+            prop_assert!(entries.names.len() <= lines && entries.numbers.len() <= lines);
+        }
     }
 }

@@ -40,3 +40,34 @@ impl Head {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_head_is_read_when_it_is_whole(
+            status in 100_u16..600, headers in prop::collection::vec(("[a-z-]{1,8}", "[!-~]{0,12}"), 0..6), body in prop::collection::vec(any::<u8>(), 0..20),
+        ) {
+            let lines: String = headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
+            let head = format!("HTTP/1.1 {status} X\r\n{lines}\r\n");
+            let wire = [head.as_bytes(), &body].concat();
+            for cut in 0..head.len() {
+                prop_assert_eq!(Head::parse(&wire[..cut]).unwrap(), None);
+            }
+            prop_assert_eq!(Head::parse(&wire).unwrap(), Some((Head { status, headers }, head.len())));
+        }
+
+        #[test]
+        fn any_bytes_are_a_head_or_none(rest in prop::collection::vec(any::<u8>(), 0..60)) {
+            for wire in [rest.clone(), [b"HTTP/1.1 200 OK\r\n", rest.as_slice()].concat()] {
+                if let Ok(Some((_, length))) = Head::parse(&wire) {
+                    prop_assert!(length <= wire.len());
+                }
+            }
+        }
+    }
+}

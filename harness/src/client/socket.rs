@@ -139,6 +139,8 @@ fn take_frame(bytes: &mut Vec<u8>) -> Result<Option<(u8, Vec<u8>)>, ClientError>
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -159,5 +161,40 @@ mod tests {
             assert_eq!((frame, whole[0]), (vec![7], 0x81));
         }
         assert!(take_frame(&mut masked(Opcode::Text, b"x")).is_err(), "a server sends no masks");
+    }
+
+    proptest! {
+        #[test]
+        fn any_cutting_of_the_wire_gives_the_same_frames(
+            payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..6), cut in 1_usize..40,
+        ) {
+            let mut wire = Vec::new();
+            for payload in &payloads {
+                let head = masked(Opcode::Binary, payload);
+                let head_bytes = head.len() - payload.len() - MASK.len();
+                wire.extend([head[0], head[1] & !MASKED]);
+                wire.extend(&head[2..head_bytes]);
+                wire.extend(payload);
+            }
+            let (mut unread, mut found) = (Vec::new(), Vec::new());
+            for piece in wire.chunks(cut) {
+                unread.extend_from_slice(piece);
+                while let Some((_, payload)) = take_frame(&mut unread).unwrap() {
+                    found.push(payload);
+                }
+            }
+            prop_assert_eq!(found, payloads);
+            prop_assert!(unread.is_empty());
+        }
+
+        #[test]
+        fn any_bytes_are_a_frame_or_none(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let mut unread = bytes.clone();
+            if let Ok(Some((_, payload))) = take_frame(&mut unread) {
+                prop_assert!(bytes.ends_with(&[payload, unread].concat()));
+            } else {
+                prop_assert_eq!(unread, bytes);
+            }
+        }
     }
 }

@@ -224,6 +224,32 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn any_bytes_are_events_or_broken_rules(
+        body in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..80),
+            "(event: |data: |id: |: hb|\\{\"type\":\"(stdout|result|start)\",\"data\":\"[a-z=]{0,3}\"\\}|\n|\r|stdout:|[a-z{}\"é]){0,24}".prop_map(String::into_bytes),
+        ],
+        cut in 1_usize..30,
+    ) {
+        for (accept, target, media_type) in [
+            ("text/event-stream", "/process", "text/event-stream"),
+            ("application/x-ndjson", "/process", "application/x-ndjson"),
+            ("", "/process/x/logs/stream", "text/plain"),
+            ("", "/watch/filesystem//w", "text/plain"),
+        ] {
+            let read = |cut: usize| {
+                let mut log = log(accept, target, media_type);
+                body.chunks(cut).for_each(|piece| log.feed(piece));
+                log.close(Ending::Whole, &body);
+                (log.output("stdout"), log.heartbeats(), log.broken().is_empty())
+            };
+            prop_assert_eq!(read(cut), read(body.len().max(1)));
+        }
+    }
+}
+
 #[test]
 fn a_watched_folder_is_read_line_by_line() {
     let line = r#"{"op":"CREATE","name":"a","path":"/w","error":null}"#;

@@ -1,5 +1,10 @@
 //! The frames, byte for byte.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
+use serde_json::Value;
+
 use super::*;
 use crate::id::IdSource;
 use crate::log::OutputStream::{Stderr, Stdout};
@@ -116,4 +121,77 @@ fn text_marks_no_life_inside_a_line() {
     text.output(&mut out, &Output { piece: Piece::Text("yes\nnext"), ..output });
     text.result(&mut out, b"{}", cursor());
     assert_eq!(String::from_utf8(out).unwrap(), "stdout:prompt> yes\nstdout:next\n");
+}
+
+/// Events of SSE as the standard reads them: name, data, id.
+fn read_sse(text: &str) -> Vec<(String, String, String)> {
+    let (mut events, mut name, mut data, mut id) = (Vec::new(), String::new(), Vec::new(), String::new());
+    for line in text.split('\n') {
+        match line.split_once(':').map(|(field, value)| (field, value.strip_prefix(' ').unwrap_or(value))) {
+            None if line.is_empty() && !data.is_empty() => {
+                events.push((std::mem::take(&mut name), data.join("\n"), id.clone()));
+                data.clear();
+            }
+            Some(("event", value)) => value.clone_into(&mut name),
+            Some(("data", value)) => data.push(value.to_owned()),
+            Some(("id", value)) => value.clone_into(&mut id),
+            // A comment, or a line that says nothing.
+            _ => {}
+        }
+    }
+    events
+}
+
+/// The bytes that an object of output stands for.
+fn bytes_of(object: &Value) -> Vec<u8> {
+    let data = object["data"].as_str().unwrap();
+    if object["encoding"] == "base64" { STANDARD.decode(data).unwrap() } else { data.as_bytes().to_vec() }
+}
+
+fn piece(bytes: &[u8]) -> Piece<'_> {
+    std::str::from_utf8(bytes).map_or(Piece::Binary(bytes), Piece::Text)
+}
+
+fn outputs() -> impl Strategy<Value = Vec<(bool, Vec<u8>)>> {
+    let text = "(\r|\n|\u{2028}|data: |event: |id: |\0|[a-z<\"\\\\é]){0,12}".prop_map(String::into_bytes);
+    let bytes = prop_oneof![text, prop::collection::vec(any::<u8>(), 0..20)];
+    prop::collection::vec((any::<bool>(), bytes), 0..12)
+}
+
+/// What a dialect writes of outputs, with heartbeats between them.
+fn written(mut dialect: impl Dialect, outputs: &[(bool, Vec<u8>)]) -> String {
+    let (mut out, cursor) = (Vec::new(), cursor());
+    for (is_stdout, bytes) in outputs {
+        let stream = if *is_stdout { Stdout } else { Stderr };
+        dialect.output(&mut out, &Output { stream, piece: piece(bytes), at_ms: 1, cursor });
+        dialect.heartbeat(&mut out);
+    }
+    String::from_utf8(out).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn sse_is_read_as_it_was_written(outputs in outputs()) {
+        let events = read_sse(&written(Sse, &outputs));
+        let read: Vec<_> = events
+            .iter()
+            .map(|(name, data, _)| (name == "stdout", bytes_of(&serde_json::from_str(data).unwrap())))
+            .collect();
+        prop_assert_eq!(read, outputs);
+        for (_, _, id) in events {
+            prop_assert!(id.parse::<Cursor>().is_ok(), "{}", id);
+        }
+    }
+
+    #[test]
+    fn ndjson_is_read_as_it_was_written(outputs in outputs()) {
+        let text = written(Ndjson::new(NdjsonKind::Log), &outputs);
+        let objects: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let read: Vec<_> = objects
+            .iter()
+            .filter(|object| object["type"] != "keepalive")
+            .map(|object| (object["type"] == "stdout", bytes_of(object)))
+            .collect();
+        prop_assert_eq!(read, outputs);
+    }
 }
