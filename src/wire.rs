@@ -7,6 +7,7 @@
 pub(crate) mod capabilities;
 pub(crate) mod codegen;
 pub(crate) mod decode;
+pub(crate) mod document;
 pub(crate) mod drive;
 pub(crate) mod escape;
 pub(crate) mod file;

@@ -5,6 +5,7 @@ pub(crate) mod bench;
 pub(crate) mod coverage;
 pub(crate) mod diff;
 pub(crate) mod faults;
+pub(crate) mod fuzz;
 pub(crate) mod list;
 pub(crate) mod record;
 pub(crate) mod report;

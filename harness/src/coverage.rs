@@ -11,7 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::book::Book;
 
 pub use self::document::Document;
-use self::{document::Operation, reached::Reached, route::Route};
+use self::{document::Operation, reached::Reached};
+pub(crate) use self::{
+    document::plain,
+    route::{Route, find as find_route},
+};
 
 /// The document of boxd itself, as it was when the harness was built.
 pub const OWN: &str = include_str!("../openapi/boxd.json");

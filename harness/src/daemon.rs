@@ -127,6 +127,11 @@ impl Daemon {
         self.stand_in.as_ref()
     }
 
+    /// The process that was started: the keeper, or the daemon as a whole when it runs without one.
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw_pid()
+    }
+
     /// Its working directory.
     pub fn directory(&self) -> &Path {
         &self.directory

@@ -18,7 +18,6 @@ mod follow;
 mod many;
 mod points;
 mod port_readers;
-mod random;
 mod readers;
 mod refused_writes;
 mod report;

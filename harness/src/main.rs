@@ -28,6 +28,7 @@ enum Command {
     Report(cli::report::Report),
     Bench(cli::bench::Measure),
     Faults(cli::faults::Faults),
+    Fuzz(cli::fuzz::Fuzzer),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Report(report) => report.run(),
         Command::Bench(bench) => bench.run(),
         Command::Faults(faults) => faults.run(),
+        Command::Fuzz(fuzzer) => fuzzer.run(),
     };
     done.unwrap_or_else(|sentence| {
         cli::complain(&sentence);

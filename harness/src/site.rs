@@ -89,6 +89,14 @@ impl Site {
         Ok(report.transcript.to_string())
     }
 
+    /// Makes the workspace itself; it goes with what is returned.
+    pub(crate) fn make_workspace<'a>(&self, target: &'a Target) -> Result<Directory<'a>, String> {
+        let path = self.workspace.clone().ok_or("no workspace is named")?;
+        let directory = Directory { target, path, is_made: true };
+        directory.put("", &json!({ "isDirectory": true, "permissions": "0755" }))?;
+        Ok(directory)
+    }
+
     /// Makes a directory for a case that needs one, and its files.
     pub(crate) fn directory<'a>(
         &self,

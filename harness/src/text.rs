@@ -99,12 +99,12 @@ fn json_text(text: &str) -> String {
 }
 
 /// Control characters, line and paragraph separators, direction marks, and what has no width.
-fn is_hidden(character: char) -> bool {
+pub(crate) fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-fn write(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+pub(crate) fn write(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     text.write_fmt(arguments).expect("a String takes all that is written to it");
 }
 

@@ -53,7 +53,6 @@ pub(crate) struct SubdirectoryResponse {
 /// What is in a folder, in the order of the names' bytes.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(not(test), expect(dead_code, reason = "the document shows it"))]
 pub(crate) struct DirectoryResponse {
     /// As asked for.
     pub(crate) path: String,

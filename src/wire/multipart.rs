@@ -120,6 +120,7 @@ pub(crate) struct UploadResponse {
     /// When it began (RFC 3339, UTC, nanoseconds).
     pub(crate) initiated_at: String,
     /// The parts that have come, by their numbers.
+    #[schema(value_type = BTreeMap<String, PartResponse>)]
     pub(crate) parts: BTreeMap<u32, PartResponse>,
     /// The path with every byte that is no text percent-encoded; only there when it is no text.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -72,7 +72,7 @@ fn media_types(response: &Value) -> BTreeSet<String> {
 }
 
 /// A media type without its parameters.
-pub(super) fn plain(media_type: &str) -> String {
+pub(crate) fn plain(media_type: &str) -> String {
     media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 

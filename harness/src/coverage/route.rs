@@ -2,7 +2,7 @@
 
 /// A method, and the segments of a path.
 #[derive(Debug)]
-pub(super) struct Route {
+pub(crate) struct Route {
     method: String,
     segments: Vec<Segment>,
 }
@@ -18,7 +18,7 @@ enum Segment {
 
 impl Route {
     /// `{x}` is one segment; at the end, when its name ends with `path`, it is everything.
-    pub(super) fn new(method: &str, template: &str) -> Self {
+    pub(crate) fn new(method: &str, template: &str) -> Self {
         let names: Vec<&str> = template.split('/').collect();
         let segments = names.iter().enumerate().map(|(at, name)| {
             match name.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
@@ -53,7 +53,7 @@ impl Route {
 }
 
 /// The place of the route that a request fits best.
-pub(super) fn find(routes: &[Route], method: &str, target: &str) -> Option<usize> {
+pub(crate) fn find(routes: &[Route], method: &str, target: &str) -> Option<usize> {
     let path = target.split(['?', '#']).next().unwrap_or_default();
     let path: Vec<&str> = path.split('/').collect();
     let fitting = routes.iter().enumerate().filter(|(_, route)| route.fits(method, &path));

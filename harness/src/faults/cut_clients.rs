@@ -12,13 +12,12 @@ use super::{
     Suite,
     api::PATIENCE,
     daemon::{Daemon, signal},
-    random::Random,
     report::Row,
     script::size,
     worker::answered,
     worker_load::Load,
 };
-use crate::{bench::server::pause, client::Deadline};
+use crate::{bench::server::pause, client::Deadline, random::Random};
 
 const AT_ONCE: usize = 1000;
 /// What the daemon may take to see that clients have left.

@@ -11,11 +11,10 @@ use super::{
     Suite,
     daemon::{Daemon, Setup},
     follow::follow_script,
-    random::Random,
     report::Row,
     script::{End, Script},
 };
-use crate::bench::server::pause;
+use crate::{bench::server::pause, random::Random};
 
 const FAULT: &str = "No space on the disk of the logs";
 const MOUNT: &str = "mount -t tmpfs -o size=4m tmpfs logs && exec \"$0\" \"$@\"";

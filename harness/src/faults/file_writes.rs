@@ -15,11 +15,10 @@ use super::{
     Suite,
     api::Api,
     daemon::{Daemon, signal},
-    random::Random,
     report::Row,
     worker::answered,
 };
-use crate::bench::server::pause;
+use crate::{bench::server::pause, random::Random};
 
 const NAME: &str = "SIGKILL of the worker while files are written";
 const WRITERS: u64 = 6;

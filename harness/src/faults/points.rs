@@ -10,12 +10,12 @@ use std::{collections::BTreeMap, io};
 use super::{
     Suite,
     daemon::Daemon,
-    random::Random,
     report::Row,
     strace::Injection,
     worker::{Echo, answered, keeping_all},
     worker_load::Load,
 };
+use crate::random::Random;
 
 const FAULT: &str = "Kill at a system call of the worker";
 

@@ -6,11 +6,11 @@ use super::{
     Suite,
     daemon::{Daemon, Setup},
     follow::follow_script,
-    random::Random,
     report::Row,
     script::{End, Script},
     strace::Injection,
 };
+use crate::random::Random;
 
 const FAULT: &str = "A write of the logs fails";
 

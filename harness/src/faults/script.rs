@@ -13,7 +13,7 @@ use std::{
 
 use rustix::process::{Signal, getpid, kill_process};
 
-use super::random::Random;
+use crate::random::Random;
 use crate::{bench::server::pause, helper};
 
 /// The helper's word for it.

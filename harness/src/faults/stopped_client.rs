@@ -16,11 +16,10 @@ use super::{
     api::{Api, PATIENCE},
     daemon::{Daemon, Setup, signal},
     follow::Follower,
-    random::Random,
     report::Row,
     script::{End, Script},
 };
-use crate::{client::Deadline, helper, target::Target};
+use crate::{client::Deadline, helper, random::Random, target::Target};
 
 /// The helper's word for the client.
 pub(crate) const WORD: &str = "client";

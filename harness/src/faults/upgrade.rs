@@ -12,12 +12,11 @@ use super::{
     Suite,
     api::{Api, Trouble},
     daemon::{Daemon, signal},
-    random::Random,
     report::Row,
     worker::{Echo, answered, keeping_all},
     worker_load::Load,
 };
-use crate::bench::server::pause;
+use crate::{bench::server::pause, random::Random};
 
 const FAULT: &str = "Upgrade under load";
 const SLOTS: u64 = 10;

@@ -13,11 +13,10 @@ use super::{
     api::{Api, PATIENCE, Trouble},
     daemon::{Daemon, Setup, signal},
     follow::Follower,
-    random::Random,
     report::Row,
     worker_load::Load,
 };
-use crate::bench::server::pause;
+use crate::{bench::server::pause, random::Random};
 
 const FAULT: &str = "SIGKILL of the worker at random instants";
 /// Commands at once, and as many followers.

@@ -18,10 +18,9 @@ use serde_json::{Value, json};
 use super::{
     api::{Api, PATIENCE, Trouble},
     follow::Follower,
-    random::Random,
     script::{End, Script, notes},
 };
-use crate::client::Deadline;
+use crate::{client::Deadline, random::Random};
 
 /// How far the time of an exit may be off.
 const LATE_MS: u64 = 1500;

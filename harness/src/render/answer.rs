@@ -27,6 +27,9 @@ pub(crate) struct Look<'a> {
 
 /// An answer that was read: head and body.
 pub(crate) fn answer_lines(answer: &Answer, look: Look<'_>, normaliser: &mut Normaliser) -> Vec<String> {
+    if *look.show == Show::Nothing {
+        return Vec::new();
+    }
     let mut lines: Vec<_> = answer.interim.iter().map(|status| format!("< {status}")).collect();
     let Some(head) = &answer.head else {
         lines.push("< closed without an answer".to_owned());

@@ -2,7 +2,10 @@
 
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
-use crate::{conversation::View, fixture::Expectation, stream::StreamLog, text, variables::Variables};
+use crate::{
+    contract::Contract, conversation::View, fixture::Expectation, stream::StreamLog, text,
+    variables::Variables,
+};
 
 /// `None` when the answer is as expected, else what is wrong.
 pub(super) fn complaint(
@@ -55,6 +58,7 @@ pub(super) fn complaint(
                 format!("the keys are {}, expected to begin: {}", keys.join(" "), expected.join(" "))
             })
         }
+        Expectation::Documented(name) => Contract::own().complaint(name, answer),
         Expectation::Heartbeats(least) => {
             let count = answer.stream.map(StreamLog::heartbeats).unwrap_or_default();
             (count < *least).then(|| format!("{count} heartbeats came, expected: at least {least}"))

@@ -7,7 +7,7 @@ use crate::{
     client::{ClientError, Connection, Deadline},
     conversation::{Answer, Conversation, View},
     daemon::Daemon,
-    fixture::{Action, AnswerWait, Mode, Part, Plan, Raw, Send, Step, StreamWait},
+    fixture::{Action, AnswerWait, Mode, Part, Plan, Raw, Send, Show, Step, StreamWait},
     render, site,
     stream::Asked,
 };
@@ -72,11 +72,15 @@ impl Run<'_> {
             }
             Mode::Open { name, until } => {
                 conversation.read_head(&deadline).map_err(sentence)?;
+                if step.show == Show::Nothing && conversation.view().stream.is_none() {
+                    // What is no stream has an end, and is looked at whole.
+                    conversation.finish(&deadline).map_err(sentence)?;
+                }
                 if let Some(until) = until {
                     self.read_until(&mut conversation, until, &deadline)?;
                 }
                 self.cleanup.note(&request, conversation.view());
-                if let Some(head) = conversation.view().head {
+                if let Some(head) = conversation.view().head.filter(|_| step.show != Show::Nothing) {
                     outcome.lines.extend(render::head_lines(head, &step.show_headers, &mut self.normaliser));
                 }
                 self.look(conversation.view(), step, outcome)?;

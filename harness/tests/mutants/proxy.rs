@@ -12,6 +12,9 @@ use boxd_harness::target::Target;
 
 use super::defects::Defect;
 
+/// Headers about how a body is cut, which change when it is.
+const FRAMING: [&str; 2] = ["transfer-encoding", "content-length"];
+
 /// A request as it came.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Asked {
@@ -124,10 +127,15 @@ fn request(from: &mut impl BufRead) -> io::Result<Option<Asked>> {
     let (method, target) =
         (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned());
     let headers = headers(from)?;
-    let length = length(&headers).unwrap_or(0);
-    let mut body = vec![0; length];
-    from.read_exact(&mut body)?;
-    let body = String::from_utf8(body).map_err(io::Error::other)?;
+    let body = if is_chunked(&headers) {
+        chunks(from)?
+    } else {
+        let mut body = vec![0; length(&headers).unwrap_or(0)];
+        from.read_exact(&mut body)?;
+        body
+    };
+    // What is no text is no body that a defect looks at.
+    let body = String::from_utf8_lossy(&body).into_owned();
     Ok(Some(Asked { method, target, headers, body }))
 }
 
@@ -135,7 +143,7 @@ fn request(from: &mut impl BufRead) -> io::Result<Option<Asked>> {
 fn bytes_of(asked: &Asked) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
     write!(out, "{} {} HTTP/1.1\r\n", asked.method, asked.target)?;
-    for (name, value) in asked.headers.iter().filter(|(name, _)| name != "content-length") {
+    for (name, value) in asked.headers.iter().filter(|(name, _)| !FRAMING.contains(&name.as_str())) {
         write!(out, "{name}: {value}\r\n")?;
     }
     write!(out, "content-length: {}\r\n\r\n{}", asked.body.len(), asked.body)?;
@@ -147,30 +155,39 @@ fn answer(from: &mut impl BufRead, method: &str) -> io::Result<Answer> {
     let status =
         first.split(' ').nth(1).and_then(|word| word.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
     let headers = headers(from)?;
-    let is_chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+    let is_chunked = is_chunked(&headers);
     let length = length(&headers);
     let mut body = Vec::new();
     if method == "HEAD" || status == 204 {
     } else if is_chunked {
-        loop {
-            let size = line(from)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-            let size = usize::from_str_radix(&size, 16).map_err(io::Error::other)?;
-            let mut chunk = vec![0; size];
-            from.read_exact(&mut chunk)?;
-            body.extend_from_slice(&chunk);
-            line(from)?;
-            if size == 0 {
-                break;
-            }
-        }
+        body = chunks(from)?;
     } else {
         body = vec![0; length.unwrap_or(0)];
         from.read_exact(&mut body)?;
     }
-    let about_framing = ["transfer-encoding", "content-length"];
-    let headers = headers.into_iter().filter(|(name, _)| !about_framing.contains(&name.as_str())).collect();
+    let headers = headers.into_iter().filter(|(name, _)| !FRAMING.contains(&name.as_str())).collect();
     let body = String::from_utf8(body).map_err(io::Error::other)?;
     Ok(Answer { status, headers, body, missing: 0, is_chunked, has_length: length.is_some() })
+}
+
+fn is_chunked(headers: &[(String, String)]) -> bool {
+    headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked")
+}
+
+/// A body in chunks, without them.
+fn chunks(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let size = line(from)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let size = usize::from_str_radix(&size, 16).map_err(io::Error::other)?;
+        let mut chunk = vec![0; size];
+        from.read_exact(&mut chunk)?;
+        body.extend_from_slice(&chunk);
+        line(from)?;
+        if size == 0 {
+            return Ok(body);
+        }
+    }
 }
 
 fn bytes_to_client(answer: &Answer) -> io::Result<Vec<u8>> {

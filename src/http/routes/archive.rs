@@ -32,7 +32,7 @@ const ENTRIES_MAX: u64 = 1_000_000;
         ("format" = Option<String>, Query, description = "`tar` (the default), `tar.gz` or `zip`."),
     ),
     responses(
-        (status = 200, description = "The archive, of no announced length unless it is small.", content((Vec<u8> = "application/x-tar"), (Vec<u8> = "application/gzip"), (Vec<u8> = "application/zip"))),
+        (status = 200, description = "The archive, of no announced length unless it is small.", content((crate::wire::document::Bytes = "application/x-tar"), (crate::wire::document::Bytes = "application/gzip"), (crate::wire::document::Bytes = "application/zip"))),
         (status = 400, description = "There is no such format.", body = crate::wire::system::ErrorResponse),
         (status = 404, description = "There is nothing.", body = crate::wire::system::ErrorResponse),
         (status = 422, description = "It is a FIFO or the like, or cannot be read.", body = crate::wire::system::ErrorResponse),
@@ -66,7 +66,7 @@ pub(crate) async fn get(request: Request<Context>) -> Result<Response, Refusal> 
         ("path" = String, Path, description = "A folder."),
         ("format" = Option<String>, Query, description = "`tar`, `tar.gz` or `zip`; else the content type says it."),
     ),
-    request_body(content((Vec<u8> = "application/x-tar"), (Vec<u8> = "application/gzip"), (Vec<u8> = "application/zip"))),
+    request_body(content((crate::wire::document::Bytes = "application/x-tar"), (crate::wire::document::Bytes = "application/gzip"), (crate::wire::document::Bytes = "application/zip"))),
     responses(
         (status = 200, description = "All is unpacked.", body = UnpackedResponse),
         (status = 400, description = "There is no such format, or it is not said.", body = crate::wire::system::ErrorResponse),

@@ -23,8 +23,8 @@ use crate::http::{file_view, produced, request, respond};
         ("If-None-Match" = Option<String>, Header, description = "304 when the file is still the one with this `ETag`."),
     ),
     responses(
-        (status = 200, description = "The file, or what is in the folder. `ETag` names the version of a file.", content((crate::wire::file::FileResponse = "application/json"), (Vec<u8> = "application/octet-stream"), (crate::wire::file::DirectoryResponse = "application/json"))),
-        (status = 206, description = "The ranges that were asked for.", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "The file, or what is in the folder. `ETag` names the version of a file.", content((crate::wire::document::ReadResponse = "application/json"), (crate::wire::document::Bytes = "application/octet-stream"))),
+        (status = 206, description = "The ranges that were asked for.", body = crate::wire::document::Bytes, content_type = "application/octet-stream"),
         (status = 304, description = "The client has it."),
         (status = 404, description = "There is nothing.", body = crate::wire::system::ErrorResponse),
         (status = 412, description = "`If-Match` or `If-Unmodified-Since` does not hold."),

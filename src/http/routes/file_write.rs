@@ -39,7 +39,7 @@ const DECODE_HERE_BYTES_MAX: usize = 64 * 1024;
         ("If-Match" = Option<String>, Header, description = "Only when the file is the one with this `ETag`; `*`: only when there is one."),
         ("If-None-Match" = Option<String>, Header, description = "`*`: only when there is none."),
     ),
-    request_body(content((FileRequest = "application/json"), (Object = "multipart/form-data"), (Vec<u8> = "application/octet-stream"))),
+    request_body(content((FileRequest = "application/json"), (crate::wire::document::FileForm = "multipart/form-data"), (crate::wire::document::Bytes = "application/octet-stream"))),
     responses(
         (status = 200, description = "It is written. `ETag` names the version, `method` says how.", body = FileMessageResponse),
         (status = 400, description = "The body or the permissions are malformed, or the form has no `file`.", body = crate::wire::system::ErrorResponse),

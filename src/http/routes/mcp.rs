@@ -22,9 +22,9 @@ const PIECE_BYTES: usize = 64 * 1024;
         ("Accept" = String, Header, description = "`application/json` and `text/event-stream`, or `*/*`. The answer is always JSON."),
         ("MCP-Protocol-Version" = Option<String>, Header, description = "One that is known: 2026-07-28, 2025-11-25, 2025-06-18, 2025-03-26 or 2024-11-05."),
     ),
-    request_body(content = Object, content_type = "application/json", description = "A JSON-RPC message, or a list of 64 at most."),
+    request_body(content = crate::wire::document::JsonRpc, content_type = "application/json", description = "A JSON-RPC message, or a list of 64 at most."),
     responses(
-        (status = 200, description = "The answer. A tool that failed is one, too, with `isError`.", body = Object),
+        (status = 200, description = "The answer. A tool that failed is one, too, with `isError`.", body = crate::wire::document::JsonRpc),
         (status = 202, description = "Notifications were read."),
         (status = 400, description = "It is no message, or one that is not known; in plain text.", body = String, content_type = "text/plain"),
         (status = 413, description = "The body is too large (`--max-json-file-bytes`).", body = crate::wire::system::ErrorResponse),

@@ -78,7 +78,7 @@ pub(crate) async fn initiate(mut request: Request<Context>) -> Result<Response, 
         ("uploadId" = String, Path, description = "The upload."),
         ("partNumber" = i64, Query, description = "1 to 10000."),
     ),
-    request_body(content = Object, content_type = "multipart/form-data", description = "A form with a field `file`."),
+    request_body(content = crate::wire::document::FileForm, content_type = "multipart/form-data", description = "A form with a field `file`."),
     responses(
         (status = 200, description = "It has come.", body = PartTakenResponse),
         (status = 400, description = "The number or the form is malformed, or the form has no `file`.", body = crate::wire::system::ErrorResponse),

@@ -15,7 +15,7 @@ use crate::wire::system::MessageResponse;
 /// Writes to the standard input of a process.
 #[utoipa::path(post, path = "/process/{identifier}/stdin", operation_id = "writeStdin", tag = "process",
     params(("identifier" = String, Path, description = "A name or a pid.")),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "Bytes to write as they are, 8 MiB at most. Bodies never interleave."),
+    request_body(content = crate::wire::document::Bytes, content_type = "application/octet-stream", description = "Bytes to write as they are, 8 MiB at most. Bodies never interleave."),
     responses(
         (status = 200, description = "The bytes are in the pipe; the command may not have read them yet.", body = MessageResponse),
         (status = 400, description = "The body could not be read.", body = crate::wire::system::ErrorResponse),
