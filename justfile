@@ -46,6 +46,16 @@ package:
 sdk:
     cargo build --bin boxd && harness/sdk/run
 
+# Sends boxd requests that nobody would send, for example `just fuzz --seed 7 --time 600`
+[group('check')]
+fuzz *ARGS:
+    cargo build && target/debug/boxd-harness fuzz --bin target/debug/boxd --out target/fuzz {{ARGS}}
+
+# Asks boxd what schemathesis makes of its OpenAPI document
+[group('check')]
+schemathesis:
+    cargo build --bin boxd && harness/schemathesis/run
+
 # Looks at the terminal's page in a headless Chromium; screenshots are in target/terminal
 [group('check')]
 terminal:
