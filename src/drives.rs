@@ -63,8 +63,10 @@ impl Drives {
     pub(crate) async fn list(&self) -> Result<Vec<MountedDrive>> {
         let workspace = self.workspace();
         let table = blocking::unblock(table::MountTable::read).await;
-        let table =
-            table.map_err(|source| Error::File { action: "read", path: table::PATH.into(), source })?;
+        let table = table.map_err(|source| {
+            let error = Error::File { action: "read", path: table::PATH.into(), source };
+            Error::MountsUnreadable { why: error.to_string() }
+        })?;
         Ok(table.drives(workspace.as_deref()))
     }
 

@@ -150,12 +150,6 @@ pub(crate) enum Error {
         /// The end of its output.
         output: String,
     },
-    /// The kernel shows no sockets.
-    #[error("failed to get ports: {source}")]
-    PortsUnreadable {
-        /// Why.
-        source: io::Error,
-    },
     /// As many port callbacks are to be called as may.
     #[error("too many port monitors (the bound is {max}); try again when some have ended")]
     TooManyMonitors {
@@ -384,6 +378,12 @@ pub(crate) enum Error {
     /// A drive could not be mounted.
     #[error("Failed to mount drive: {why}")]
     MountFailed {
+        /// Why.
+        why: String,
+    },
+    /// What is mounted cannot be read.
+    #[error("failed to list drives: {why}")]
+    MountsUnreadable {
         /// Why.
         why: String,
     },

@@ -288,10 +288,8 @@ impl Sandbox {
             None => ports::of(pid),
         };
         let _turn = LOOKS.acquire().await;
-        blocking::unblock(look).await.map_err(|source| match source.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE) => Error::Descriptors,
-            _ => Error::PortsUnreadable { source },
-        })
+        // There is no other trouble: see `visible_from`.
+        blocking::unblock(look).await.map_err(|_| Error::Descriptors)
     }
 
     /// Tells `callback` of each port that this process opens; see `ports` for which that is. It ends with the process.

@@ -23,7 +23,8 @@ use rustix::{
 use crate::{
     bench::server::pause,
     fixture::{Fixture, Part},
-    narrow, parts,
+    parts,
+    place::Place,
     stand_in::StandIn,
     target::Target,
     variables::{Variables, unique_name},
@@ -77,7 +78,7 @@ impl Daemon {
         let env: Vec<_> =
             fixture.daemon_env.iter().map(|(name, value)| (name, variables.fill_known(value))).collect();
         let flags = fixture.daemon.iter().map(|flag| variables.fill(flag)).collect::<Result<Vec<_>, _>>()?;
-        let command = if fixture.narrow { narrow::command(program) } else { Command::new(program) };
+        let command = fixture.place.map_or_else(|| Command::new(program), |place| place.command(program));
         let mut child = spawn(command, &directory, (&flags, &env))
             .map_err(|error| format!("{} can't be started: {error}", program.display()))?;
         let pid = Pid::from_child(&child);
@@ -109,7 +110,12 @@ impl Daemon {
             stand_in,
         };
         match becomes_ready.recv_timeout(START_WITHIN) {
-            Ok(url) => daemon.target = Target::parse(&url)?,
+            Ok(url) => {
+                daemon.target = Target::parse(&url)?;
+                if fixture.place == Some(Place::Network) {
+                    daemon.target = daemon.target.in_network_of(pid.as_raw_pid());
+                }
+            }
             Err(_) => {
                 return Err(format!("the daemon didn't say where it listens; it said:\n{}", daemon.log()));
             }

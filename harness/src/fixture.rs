@@ -16,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::place::Place;
+
 pub use self::step::Part;
 
 pub(crate) use self::{
@@ -33,7 +35,6 @@ const LIMITS: [&str; 6] = ["memoryBytes", "cpuSeconds", "pids", "wallSeconds", "
 /// What a fixture file says.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::struct_excessive_bools, reason = "the keys of a file")]
 pub struct Fixture {
     /// Why the case exists, in one sentence.
     pub why: String,
@@ -54,9 +55,8 @@ pub struct Fixture {
     /// Whether the case can't share a server with others (it counts processes, or asks for the helper program).
     #[serde(default)]
     pub needs_own_daemon: bool,
-    /// Whether the daemon runs where there is little: see `narrow.rs`. Elsewhere than on a machine that allows that, the case says nothing.
-    #[serde(default)]
-    pub narrow: bool,
+    /// Where the daemon runs. Elsewhere than on a machine that allows that, the case says nothing.
+    pub place: Option<Place>,
     /// Whether the server's working folder has to be the case's own directory: its paths are relative.
     #[serde(default)]
     pub needs_working_folder: bool,
@@ -84,7 +84,7 @@ impl Fixture {
             files: BTreeMap::new(),
             stand_in: Vec::new(),
             needs_own_daemon: false,
-            narrow: false,
+            place: None,
             needs_working_folder: false,
             needs_root: false,
             needs_limits: Vec::new(),
@@ -155,7 +155,7 @@ impl Fixture {
         if self.needs_working_folder {
             needs.insert(Need::WorkingFolder);
         }
-        if self.needs_own_daemon || self.narrow {
+        if self.needs_own_daemon || self.place.is_some() {
             needs.insert(Need::OwnDaemon);
         }
         if self.needs_root {

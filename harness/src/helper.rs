@@ -6,14 +6,17 @@
 use std::{
     env,
     io::{self, Write},
-    net::{TcpListener, UdpSocket},
-    os::unix::process::CommandExt,
+    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
+    os::{fd::OwnedFd, unix::process::CommandExt},
     process::{Command, ExitCode},
+    time::Duration,
 };
+
+use rustix::net::{AddressFamily, SocketType, bind, listen as take_connections, socket};
 
 use crate::{
     bench::{pass_through, relay},
-    callbacks, faults, upstream,
+    callbacks, drive, faults, upstream,
 };
 
 /// The first argument that makes a binary of the harness the helper.
@@ -30,6 +33,11 @@ pub fn run_if_asked() -> Option<ExitCode> {
     let done = match rest[..] {
         ["listen", address] => listen(address),
         ["listen-udp", address] => listen_udp(address),
+        ["deaf", address] => Deaf::listen(address).and_then(|_deaf| {
+            say("full")?;
+            sleep_for_ever()
+        }),
+        ["drive", ref arguments @ ..] => drive::run(arguments),
         ["callbacks", address, ref manner @ ..] => callbacks::serve(address, manner),
         ["upstream", address] => TcpListener::bind(address).and_then(|listener| {
             say("listening")?;
@@ -41,7 +49,7 @@ pub fn run_if_asked() -> Option<ExitCode> {
         [faults::CLIENT, ref words @ ..] => faults::client(words),
         ["session", program, ref arguments @ ..] => session(program, arguments),
         _ => Err(io::Error::other(
-            "usage: listen ADDR | listen-udp ADDR | callbacks ADDR take|fail N|hang|loop|garbage | upstream ADDR | session PROGRAM… | relay ADDR COMMAND | pass-through ADDR TARGET | chatter … | client …",
+            "usage: listen ADDR | listen-udp ADDR | deaf ADDR | drive ARGUMENTS… | callbacks ADDR take|fail N|hang|loop|garbage | upstream ADDR | session PROGRAM… | relay ADDR COMMAND | pass-through ADDR TARGET | chatter … | client …",
         )),
     };
     Some(match done {
@@ -80,6 +88,40 @@ fn listen_udp(address: &str) -> io::Result<()> {
     }
 }
 
+/// A socket that listens and never takes a connection, and those that wait there already: there is room for no more.
+struct Deaf {
+    _socket: OwnedFd,
+    _waiting: Vec<TcpStream>,
+}
+
+impl Deaf {
+    /// A connection that isn't there by then has found no room: on one host that takes no time otherwise.
+    const FULL_AFTER: Duration = Duration::from_millis(500);
+
+    fn listen(address: &str) -> io::Result<Self> {
+        let address: SocketAddr = address.parse().map_err(io::Error::other)?;
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        bind(&socket, &address)?;
+        take_connections(&socket, 0)?;
+        let mut waiting = Vec::new();
+        loop {
+            match TcpStream::connect_timeout(&address, Self::FULL_AFTER) {
+                Ok(stream) => waiting.push(stream),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    return Ok(Self { _socket: socket, _waiting: waiting });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn sleep_for_ever() -> io::Result<()> {
+    loop {
+        rustix::event::pause();
+    }
+}
+
 /// Becomes a program in a session of its own, out of reach of a signal to the process group.
 fn session(program: &str, arguments: &[&str]) -> io::Result<()> {
     rustix::process::setsid()?;
@@ -90,4 +132,20 @@ fn say(line: &str) -> io::Result<()> {
     let mut stdout = io::stdout();
     writeln!(stdout, "{line}")?;
     stdout.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_deaf_takes_no_connection() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let deaf = Deaf::listen(&address.to_string()).unwrap();
+        let refused = TcpStream::connect_timeout(&address, Duration::from_millis(200)).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::TimedOut);
+        drop(deaf);
+    }
 }

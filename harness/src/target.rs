@@ -1,8 +1,12 @@
 //! The server under test: all that the harness ever knows of one is this.
 
-use std::{collections::BTreeMap, net::SocketAddr, net::ToSocketAddrs};
+use std::{
+    collections::BTreeMap,
+    net::{SocketAddr, TcpStream, ToSocketAddrs},
+    time::Duration,
+};
 
-use crate::wire_log::WireLog;
+use crate::{place, wire_log::WireLog};
 
 /// A server by its URL, and headers that go with every request to it.
 #[derive(Debug, Clone)]
@@ -14,6 +18,8 @@ pub struct Target {
     headers: BTreeMap<String, String>,
     /// Where what goes over the wire is noted.
     log: Option<WireLog>,
+    /// The process in whose network it is; `None` for our own.
+    network_of: Option<i32>,
 }
 
 impl Target {
@@ -38,6 +44,7 @@ impl Target {
             prefix: prefix.trim_end_matches('/').to_owned(),
             headers: BTreeMap::new(),
             log: None,
+            network_of: None,
         })
     }
 
@@ -57,6 +64,20 @@ impl Target {
     #[must_use]
     pub fn logged(&self, log: &WireLog) -> Self {
         Self { log: Some(log.clone()), ..self.clone() }
+    }
+
+    /// The same server, in the network of a process.
+    #[must_use]
+    pub(crate) fn in_network_of(&self, pid: i32) -> Self {
+        Self { network_of: Some(pid), ..self.clone() }
+    }
+
+    /// Connects to one of its addresses.
+    pub(crate) fn connect(&self, address: SocketAddr, within: Duration) -> std::io::Result<TcpStream> {
+        match self.network_of {
+            None => TcpStream::connect_timeout(&address, within),
+            Some(pid) => place::connect(pid, address, within),
+        }
     }
 
     pub(crate) fn log(&self) -> Option<&WireLog> {

@@ -15,7 +15,7 @@ use std::{
 use boxd_harness::{
     book::{Book, Case},
     daemon::Daemon,
-    helper, narrow, probe,
+    helper, probe,
     run::{Home, Report, run},
     snapshot,
     target::Target,
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
             let is_ignored = matches!(*server, Server::Running(_))
                 && case.fixture.own_daemon_reason().is_some()
                 || (case.fixture.needs_root && !is_root())
-                || (case.fixture.narrow && !narrow::is_possible());
+                || case.fixture.place.is_some_and(|place| !place.is_possible());
             let server = Arc::clone(&server);
             Trial::test(case.name.clone(), move || replay(&case, &server, root)).with_ignored_flag(is_ignored)
         })

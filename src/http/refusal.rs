@@ -403,7 +403,6 @@ fn core_status(error: &Error) -> u16 {
         | Error::NotRegular { .. }
         | Error::CopyRefused { .. }
         | Error::BadArchive { .. }
-        | Error::PortsUnreadable { .. }
         | Error::InvalidTunnel { .. }
         | Error::TooMuch { .. }
         | Error::NotText { .. }
@@ -416,6 +415,7 @@ fn core_status(error: &Error) -> u16 {
         | Error::LogUnreadable { .. }
         | Error::BadMetadata { .. }
         | Error::MountFailed { .. }
+        | Error::MountsUnreadable { .. }
         | Error::UnmountFailed { .. }
         | Error::InvalidPartNumber { .. }
         | Error::PartNotFound { .. }

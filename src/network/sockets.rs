@@ -122,7 +122,7 @@ fn open_state(protocol: Protocol) -> SocketState {
 ///
 /// # Errors
 ///
-/// The kernel lets nobody look, or the daemon has no descriptor left to look with.
+/// The daemon has no descriptor left to look with. Where the kernel lets nobody look there are none.
 pub(crate) fn visible_from(pid: u32, which: Which) -> io::Result<Vec<Socket>> {
     if is_own_namespace(pid) {
         match sock_diag::sockets(which) {

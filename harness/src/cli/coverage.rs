@@ -13,12 +13,10 @@ use clap::Args;
 pub(crate) struct Cover {
     /// The document, in JSON or YAML; boxd's own when absent.
     document: Option<PathBuf>,
-    /// End with 1 when an operation has no case.
+    /// End with 1 when an operation has no case, or when no case has seen a promised status, or a media type of one, that is not stated
+    /// to be never given.
     #[arg(long)]
     require: bool,
-    /// End with 1 when a status, or a media type of one, was never seen.
-    #[arg(long)]
-    require_statuses: bool,
 }
 
 impl Cover {
@@ -31,14 +29,21 @@ impl Cover {
                 Document::parse(&text).map_err(named)
             }
         }?;
-        let coverage = Coverage::of(document, &Book::embedded()?);
+        let coverage = Coverage::of(document, &Book::embedded()?)?;
         coverage.lines().iter().for_each(|line| super::say(line));
         let uncovered = coverage.without_a_case();
         for name in &uncovered {
             super::say(&format!("no case: {name}"));
         }
-        let is_short = (self.require && !uncovered.is_empty())
-            || (self.require_statuses && !coverage.unseen().is_empty());
-        Ok(if is_short { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        let unseen = coverage.unseen();
+        for answer in &unseen {
+            super::say(&format!("never seen: {answer}"));
+        }
+        let given = coverage.given_after_all();
+        for answer in &given {
+            super::say(&format!("said to be never given, but it is: {answer}"));
+        }
+        let is_short = !(uncovered.is_empty() && unseen.is_empty() && given.is_empty());
+        Ok(if self.require && is_short { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }

@@ -37,7 +37,7 @@ impl Connection {
         let failed = |source| ClientError::Connect { authority: target.authority().to_owned(), source };
         let mut last = std::io::Error::from(ErrorKind::AddrNotAvailable);
         for address in target.addresses().map_err(failed)? {
-            match TcpStream::connect_timeout(&address, deadline.left("a connection")?) {
+            match target.connect(address, deadline.left("a connection")?) {
                 Ok(stream) => {
                     // Each write of a fixture is to leave at once, in a packet of its own.
                     stream.set_nodelay(true).map_err(failed)?;

@@ -23,7 +23,6 @@ const TUNNEL_BODY_BYTES_MAX: u64 = 64 * 1024;
     responses(
         (status = 200, description = "The local ports that the process and its descendants have open, in whatever state.", body = PortsResponse),
         (status = 400, description = "The pid is not an integer.", body = crate::wire::system::ErrorResponse),
-        (status = 422, description = "The kernel lets the daemon look at no sockets.", body = crate::wire::system::ErrorResponse),
 ))]
 pub(crate) async fn ports(request: Request<Context>) -> Result<Response, Refusal> {
     let pid = pid(&request)?;
