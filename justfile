@@ -55,6 +55,10 @@ fuzz *ARGS:
 [group('check')]
 schemathesis:
     cargo build --bin boxd && harness/schemathesis/run
+# Reads boxd's SSE streams with parsers that others wrote, and compares what they see
+[group('check')]
+sse:
+    cargo build --workspace && harness/sse/run
 
 # Looks at the terminal's page in a headless Chromium; screenshots are in target/terminal
 [group('check')]

@@ -12,6 +12,7 @@ pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod server;
 pub(crate) mod show;
+pub(crate) mod sse;
 
 use std::io::{self, Write};
 

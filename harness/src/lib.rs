@@ -40,7 +40,7 @@ pub mod run;
 pub mod site;
 pub mod snapshot;
 mod stand_in;
-mod stream;
+pub mod stream;
 pub mod suite;
 pub mod target;
 mod text;

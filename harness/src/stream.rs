@@ -9,11 +9,14 @@
 mod event;
 mod join;
 mod ndjson;
+mod recording;
 mod second_opinion;
+mod seen;
 mod sse;
 mod text;
 mod watch;
 
+pub use self::recording::Recording;
 pub(crate) use self::{
     event::{Event, Findings, output_bytes},
     join::{Piece, join},

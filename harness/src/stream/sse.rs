@@ -25,7 +25,7 @@ pub(super) struct RawFrame {
     pub(super) event: Option<String>,
     pub(super) data: Option<String>,
     pub(super) id: Option<String>,
-    retry: bool,
+    pub(super) retry: Option<String>,
 }
 
 impl Sse {
@@ -93,8 +93,7 @@ impl Sse {
                 if value.parse::<u32>().is_err() {
                     findings.break_rule("`retry` is no whole number of milliseconds");
                 }
-                self.frame.retry = true;
-                return;
+                &mut self.frame.retry
             }
             other => {
                 findings.break_rule(&format!("`{}` is no SSE field", text::short(other)));
@@ -110,7 +109,7 @@ impl Sse {
 /// Checks a whole frame and turns it into an event.
 fn judge(frame: &RawFrame, is_first: bool, findings: &mut Findings) {
     let RawFrame { event: Some(name), data: Some(data), id, .. } = frame else {
-        let retry_alone = frame.retry && frame.event.is_none() && frame.data.is_none();
+        let retry_alone = frame.retry.is_some() && frame.event.is_none() && frame.data.is_none();
         findings.break_rule(if retry_alone {
             "`retry` stands alone, not inside the first event"
         } else {
@@ -121,7 +120,7 @@ fn judge(frame: &RawFrame, is_first: bool, findings: &mut Findings) {
     if name == "error" {
         findings.break_rule("an event is named `error`: EventSource takes it for a lost connection");
     }
-    if is_first != frame.retry {
+    if is_first != frame.retry.is_some() {
         findings.break_rule("`retry` stands not in the first event");
     }
     if (name == "start") == id.is_some() {
