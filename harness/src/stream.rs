@@ -120,6 +120,14 @@ impl StreamLog {
         &self.findings.events
     }
 
+    /// The events of a stream that was left, and before them those of the one that it went on with: what a third goes on with.
+    pub(crate) fn behind(&self, mut earlier: Vec<Event>) -> Vec<Event> {
+        // What came without an id isn't behind the cursor: it will come again, or is told once anyway.
+        let is_first = earlier.is_empty();
+        earlier.extend(self.events().iter().filter(|event| event.id.is_some() || is_first).cloned());
+        earlier
+    }
+
     /// The sentences of broken rules.
     pub(crate) fn broken(&self) -> &[String] {
         &self.findings.broken

@@ -179,3 +179,6 @@ fn place_line(label: &str, place: &str, layers: &Layers) -> String {
         None => format!("{label}{place} (absent)"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -239,12 +239,8 @@ impl Run<'_> {
         connection.close(reset);
         if let Some(log) = &answer.stream {
             outcome.sentences.extend(log.broken().iter().cloned());
-            let mut events =
-                stream.resumes.and_then(|earlier| self.closed.remove(&earlier)).unwrap_or_default();
-            // What came without an id isn't behind the cursor: it will come again, or is told once anyway.
-            let is_first = events.is_empty();
-            events.extend(log.events().iter().filter(|event| event.id.is_some() || is_first).cloned());
-            self.closed.insert(name.to_owned(), events);
+            let earlier = stream.resumes.and_then(|earlier| self.closed.remove(&earlier)).unwrap_or_default();
+            self.closed.insert(name.to_owned(), log.behind(earlier));
         }
         Ok(())
     }

@@ -17,6 +17,8 @@ const CHUNKS_MAX: usize = 256;
 
 /// A sentence when the other parser sees other events than we did.
 pub(super) fn disagreement(body: &[u8], frames: &[RawFrame]) -> Option<String> {
+    // A line that is cut is no event for anybody; the other parser complains when it is cut inside a character.
+    let body = &body[..body.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1)];
     let chunk = CHUNK_BYTES_MIN.max(body.len() / CHUNKS_MAX);
     let chunks = body.chunks(chunk).map(Ok::<_, std::convert::Infallible>);
     let theirs = future::block_on(stream::iter(chunks).eventsource().collect::<Vec<_>>());
@@ -52,16 +54,16 @@ mod tests {
     const BODY: &str = "retry: 1000\nevent: start\ndata: {\"a\":1}\n\n: hb\nid: 1.0\nevent: stdout\ndata: {\"b\":\"ä\"}\n\n\
                         event: stdout\ndata: {}\n\nid: 1.1.end\nevent: result\ndata: {\"c\":null}\n\n";
 
-    fn frames(body: &str) -> Vec<RawFrame> {
+    fn frames(body: &[u8]) -> Vec<RawFrame> {
         let mut sse = Sse::default();
-        sse.feed(body.as_bytes(), &mut Findings::default());
+        sse.feed(body, &mut Findings::default());
         sse.frames().to_vec()
     }
 
     /// What is said when one thing of our own frames is changed.
     #[track_caller]
     fn check(change: impl FnOnce(&mut Vec<RawFrame>), expected: Option<&str>) {
-        let mut changed = frames(BODY);
+        let mut changed = frames(BODY.as_bytes());
         change(&mut changed);
         assert_eq!(disagreement(BODY.as_bytes(), &changed).as_deref(), expected);
     }
@@ -91,8 +93,8 @@ mod tests {
     #[test]
     fn what_is_cut_is_no_event_for_either() {
         for end in 0..BODY.len() {
-            let Some(part) = BODY.get(..end) else { continue };
-            assert_eq!(disagreement(part.as_bytes(), &frames(part)), None, "{part}");
+            let part = &BODY.as_bytes()[..end];
+            assert_eq!(disagreement(part, &frames(part)), None, "{end}");
         }
     }
 }
