@@ -47,7 +47,7 @@ impl Generator {
             let is_plain = fixture.daemon.is_empty()
                 && fixture.stand_in.is_empty()
                 && fixture.files.is_empty()
-                && !fixture.narrow
+                && fixture.place.is_none()
                 && !fixture.needs_root
                 && fixture.needs_limits.is_empty();
             if !is_plain {
