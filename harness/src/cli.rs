@@ -10,6 +10,7 @@ pub(crate) mod list;
 pub(crate) mod record;
 pub(crate) mod report;
 pub(crate) mod run;
+pub(crate) mod schema;
 pub(crate) mod server;
 pub(crate) mod show;
 pub(crate) mod sse;

@@ -8,17 +8,19 @@ mod body;
 mod expect;
 mod form;
 mod frame;
+mod schema;
 mod script;
 mod step;
 mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::place::Place;
 
-pub use self::step::Part;
+pub use self::{schema::schema, step::Part};
 
 pub(crate) use self::{
     body::{Body, Filler},
@@ -32,8 +34,8 @@ pub(crate) use self::{
 /// The limits of a process that a case may need.
 const LIMITS: [&str; 6] = ["memoryBytes", "cpuSeconds", "pids", "wallSeconds", "outputBytes", "idleSeconds"];
 
-/// What a fixture file says.
-#[derive(Debug, Clone, Deserialize)]
+/// A case: requests to a server of the sandbox API, and what is looked at in its answers.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fixture {
     /// Why the case exists, in one sentence.
@@ -49,7 +51,7 @@ pub struct Fixture {
     /// Files, by their paths below the daemon's directory, written before it starts.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
-    /// What a server that the daemon calls answers; `{{stand_in}}` is where it is.
+    /// What a server that the daemon calls answers, a table for each request; `{{stand_in}}` is where it listens.
     #[serde(default)]
     pub(crate) stand_in: Vec<Script>,
     /// Whether the case can't share a server with others (it counts processes, or asks for the helper program).
@@ -65,8 +67,11 @@ pub struct Fixture {
     pub needs_root: bool,
     /// Limits of processes without which the case would harm the machine: where one is not enforced it is skipped.
     #[serde(default)]
+    #[schemars(extend("items" = { "enum": LIMITS }))]
     pub needs_limits: Vec<String>,
+    /// What is done, in this order; a table for each step.
     #[serde(rename = "step")]
+    #[schemars(with = "Vec<form::StepForm>", length(min = 1))]
     pub(crate) steps: Vec<Step>,
     /// What its steps and its variables show that it needs.
     #[serde(skip)]
@@ -95,7 +100,7 @@ impl Fixture {
 }
 
 /// Where an expectation comes from: which servers can be held to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// The published text of the API says so.

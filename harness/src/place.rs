@@ -16,22 +16,23 @@ use std::{
 };
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// The namespaces in which root may do what root may on a machine with file systems.
 const MOUNTS: &[&str] = &["--user", "--map-root-user", "--mount"];
 
-/// See the module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// Where a daemon runs, in namespaces of its own, when a plain machine is not what the case is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
-    /// `narrow` below its directory is a file system of 256 KiB, and the kernel watches one folder.
+    /// `{{dir}}/narrow` is a file system of 256 KiB, and the kernel watches one folder.
     Narrow,
     /// Whatever is mounted is mounted there alone, through FUSE, too.
     Mounts,
     /// `/proc` is empty.
     WithoutProc,
-    /// A network of its own, with a loopback device and room for others.
+    /// A network of its own, with a loopback device and room for others; for root.
     Network,
 }
 

@@ -4,6 +4,7 @@
 
 mod mock;
 mod programs;
+mod schema;
 
 use boxd_harness::{
     book::Case,
