@@ -137,9 +137,10 @@ impl ProcessTable {
         let forgotten = {
             let mut entries = self.lock();
             entries.finished_bytes += process.spec.bytes();
-            entries
-                .finished
-                .push_back((process.state().ended_boot_ms.unwrap_or_else(clock::boot_ms), process.id));
+            let ended = (process.state().ended_boot_ms.unwrap_or_else(clock::boot_ms), process.id);
+            // Several threads count the finished, and one may overtake another.
+            let place = entries.finished.partition_point(|earlier| *earlier < ended);
+            entries.finished.insert(place, ended);
             entries.forget_excess(self.memory)
         };
         self.finished.notify(1);

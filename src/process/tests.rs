@@ -443,6 +443,19 @@ fn the_longest_finished_are_forgotten_with_their_files() {
 }
 
 #[test]
+fn the_longest_finished_is_forgotten_though_it_is_counted_last() {
+    let engine = Engine::new();
+    let (first, second) = (engine.run("true"), engine.run("true"));
+    let one = Memory { count_max: 1, bytes_max: usize::MAX, age: Duration::MAX };
+    let table = ProcessTable::new(one, 8);
+    table.insert(first.clone());
+    table.insert(second.clone());
+    assert!(table.finish(&second).is_empty());
+    let forgotten: Vec<_> = table.finish(&first).iter().map(|process| process.id).collect();
+    assert_eq!(forgotten, [first.id]);
+}
+
+#[test]
 fn large_requests_of_finished_processes_are_forgotten_sooner() {
     let engine = Engine::with_memory(Memory { count_max: 100, age: Duration::MAX, bytes_max: 50_000 });
     for _ in 0..4 {
