@@ -29,6 +29,7 @@ mod row;
 mod search;
 pub(crate) mod server;
 mod shell;
+mod side;
 mod start;
 mod statistics;
 mod terminal;
@@ -42,7 +43,10 @@ use std::{io, path::PathBuf, time::Instant};
 use crate::target::Target;
 
 pub(crate) use self::memory::raise_descriptor_limit;
-pub use self::report::Report;
+pub use self::{
+    report::Report,
+    side::{Side, Table},
+};
 use self::{
     row::Row,
     server::{Program, Server},

@@ -160,7 +160,10 @@ impl Fixture {
         if self.needs_working_folder {
             needs.insert(Need::WorkingFolder);
         }
-        if self.needs_own_daemon || self.place.is_some() {
+        if self.place.is_some() {
+            needs.insert(Need::Place);
+        }
+        if self.needs_own_daemon {
             needs.insert(Need::OwnDaemon);
         }
         if self.needs_root {
@@ -180,6 +183,8 @@ impl Fixture {
 pub enum Need {
     /// Flags or variables of its own.
     Settings,
+    /// A place of its own.
+    Place,
     /// A server that nobody else uses.
     OwnDaemon,
     /// A server that is root's.
@@ -203,7 +208,8 @@ impl Need {
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Settings => "needs a daemon with settings of its own",
-            Self::OwnDaemon => "needs a daemon of its own",
+            Self::Place => "needs a daemon in a place of its own",
+            Self::OwnDaemon => "needs a daemon of its own (--reset-cmd makes it that)",
             Self::Root => "needs a daemon that is root's",
             Self::Terminate => "ends the daemon",
             Self::KillKeeper => "kills the daemon's keeper",

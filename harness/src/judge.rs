@@ -1,16 +1,17 @@
 //! `Judgement`: how a case came out, by whose word, for whom.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     book::Case,
     comparison::differences,
-    fixture::Source,
-    probe,
+    daemon::Daemon,
+    fixture::{Need, Source},
+    helper, probe,
     profile::Profile,
-    run::{Home, Report, run},
+    run::{Failure, Home, Report, run},
     site::Site,
     target::Target,
     wire_log::{Piece, WireLog},
@@ -57,6 +58,9 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// Why it was not run or judged; why it may fail, when it is a known deviation.
     pub reason: Option<String>,
+    /// The step behind which it could not go on.
+    #[serde(default)]
+    pub stopped_at: Option<usize>,
     /// It is in the baseline.
     pub is_known: bool,
     /// How long it took.
@@ -79,6 +83,7 @@ impl Judgement {
             sources: case.fixture.sources().into_iter().collect(),
             verdict: Verdict::Skipped,
             reason: Some(reason.into()),
+            stopped_at: None,
             is_known: false,
             seconds: 0.0,
             findings: Vec::new(),
@@ -87,17 +92,38 @@ impl Judgement {
             wire: Vec::new(),
         }
     }
+
+    /// The same run, held to another profile; what was not run stays so.
+    #[must_use]
+    pub fn held_to(mut self, profile: &Profile) -> Self {
+        if self.verdict == Verdict::Skipped && self.stopped_at.is_none() {
+            return self;
+        }
+        for finding in &mut self.findings {
+            finding.is_required = profile.requires(finding.source);
+        }
+        let (verdict, reason) = if self.sources.iter().any(|source| profile.requires(*source)) {
+            verdict(&self.findings, self.stopped_at)
+        } else {
+            (Verdict::Skipped, Some(NOTHING_REQUIRED.to_owned()))
+        };
+        self.verdict = verdict;
+        self.reason = if self.is_known { self.reason } else { reason };
+        self
+    }
 }
+
+/// Why a case is not run that no word of the profile's stands behind.
+const NOTHING_REQUIRED: &str = "the profile requires nothing of it";
 
 /// Runs a case against a server and judges it.
 pub fn judge(case: &Case, target: &Target, site: &Site, profile: &Profile) -> Judgement {
     if let Some(reason) = site.lacks(&case.fixture) {
         return Judgement::skipped(case, reason);
     }
-    if !case.fixture.sources().iter().any(|source| profile.requires(*source)) {
-        return Judgement::skipped(case, "the profile requires nothing of it");
+    if let Some(reason) = needless(case, profile) {
+        return Judgement::skipped(case, reason);
     }
-    let Some(expected) = &case.snapshot else { return Judgement::skipped(case, "has no snapshot yet") };
     match probe::missing_limit(&case.fixture, target) {
         Ok(None) => {}
         Ok(Some(reason)) | Err(reason) => return Judgement::skipped(case, reason),
@@ -108,13 +134,74 @@ pub fn judge(case: &Case, target: &Target, site: &Site, profile: &Profile) -> Ju
     };
     let (log, began) = (WireLog::default(), Instant::now());
     let report = run(case, &target.logged(&log), site.home(directory.as_ref()));
+    judged(case, &report, profile, (&log, began))
+}
+
+/// Starts a program for a case as the case wants it, runs the case against it and judges it. That it starts, and ends with exit code 0
+/// when it is asked to, is part of the case.
+pub fn judge_program(case: &Case, program: &Path, profile: &Profile) -> Judgement {
+    if let Some(reason) = needless(case, profile) {
+        return Judgement::skipped(case, reason);
+    }
+    if case.fixture.needs_root && !rustix::process::geteuid().is_root() {
+        return Judgement::skipped(case, Need::Root.sentence());
+    }
+    if case.fixture.place.is_some_and(|place| !place.is_possible()) {
+        return Judgement::skipped(case, Need::Place.sentence());
+    }
+    let (log, began) = (WireLog::default(), Instant::now());
+    let failure = |step, sentence| Failure { step, source: case.fixture.source, sentence };
+    let daemon = match Daemon::start(program, &case.fixture) {
+        Ok(daemon) => daemon,
+        Err(sentence) => {
+            let report =
+                Report { failures: vec![failure(1, sentence)], stopped_at: Some(1), ..Report::default() };
+            return judged(case, &report, profile, (&log, began));
+        }
+    };
+    match probe::missing_limit(&case.fixture, daemon.target()) {
+        Ok(None) => {}
+        Ok(Some(reason)) | Err(reason) => return Judgement::skipped(case, reason),
+    }
+    let helper = match helper::command_line() {
+        Ok(helper) => helper,
+        Err(error) => return Judgement::skipped(case, error.to_string()),
+    };
+    let directory = daemon.directory().display().to_string();
+    let home = Home {
+        daemon: Some(&daemon),
+        directory: Some(&directory),
+        helper: Some(&helper),
+        kill_command: None,
+    };
+    let mut report = run(case, &daemon.target().logged(&log), home);
+    let said = daemon.log();
+    if let Err(sentence) = daemon.stop() {
+        let step = case.fixture.steps.len();
+        report.failures.push(failure(step, format!("{sentence}\nit said:\n{said}")));
+    }
+    judged(case, &report, profile, (&log, began))
+}
+
+/// Why a case need not be run, wherever.
+fn needless(case: &Case, profile: &Profile) -> Option<&'static str> {
+    if !case.fixture.sources().iter().any(|source| profile.requires(*source)) {
+        return Some(NOTHING_REQUIRED);
+    }
+    case.snapshot.is_none().then_some("has no snapshot yet")
+}
+
+fn judged(case: &Case, report: &Report, profile: &Profile, (log, began): (&WireLog, Instant)) -> Judgement {
     let found = report.transcript.to_string();
-    let (verdict, findings, reason) = verdict(&report, expected, &found, profile);
+    let expected = case.snapshot.as_deref().unwrap_or_default();
+    let findings = findings(report, expected, &found, profile);
+    let (verdict, reason) = verdict(&findings, report.stopped_at);
     Judgement {
         verdict,
         findings,
         reason,
         found,
+        stopped_at: report.stopped_at,
         seconds: began.elapsed().as_secs_f64(),
         wire: log.pieces(),
         ..Judgement::skipped(case, "")
@@ -125,17 +212,11 @@ pub fn judge(case: &Case, target: &Target, site: &Site, profile: &Profile) -> Ju
 pub fn judge_alone(case: &Case, target: &Target, profile: &Profile) -> (Verdict, Vec<Finding>) {
     let report = run(case, target, Home::default());
     let found = report.transcript.to_string();
-    let (verdict, findings, _) =
-        verdict(&report, case.snapshot.as_deref().unwrap_or_default(), &found, profile);
-    (verdict, findings)
+    let findings = findings(&report, case.snapshot.as_deref().unwrap_or_default(), &found, profile);
+    (verdict(&findings, report.stopped_at).0, findings)
 }
 
-fn verdict(
-    report: &Report,
-    expected: &str,
-    found: &str,
-    profile: &Profile,
-) -> (Verdict, Vec<Finding>, Option<String>) {
+fn findings(report: &Report, expected: &str, found: &str, profile: &Profile) -> Vec<Finding> {
     let broken = report.failures.iter().map(|failure| (failure.step, failure.source, &failure.sentence));
     let differing = differences(expected, found);
     let differing = differing.iter().map(|difference| (difference.step, difference.source, &difference.text));
@@ -152,15 +233,19 @@ fn verdict(
     // What stands behind a step that the case could not go on from says nothing about the server.
     let last = report.stopped_at.unwrap_or(usize::MAX);
     findings.retain(|finding| finding.step <= last);
+    findings
+}
+
+fn verdict(findings: &[Finding], stopped_at: Option<usize>) -> (Verdict, Option<String>) {
     let is_broken = findings.iter().any(|finding| finding.is_required);
-    match (is_broken, report.stopped_at, findings.is_empty()) {
-        (true, _, _) => (Verdict::Fails, findings, None),
+    match (is_broken, stopped_at, findings.is_empty()) {
+        (true, _, _) => (Verdict::Fails, None),
         (false, Some(step), _) => {
             let reason = format!("step {step}, which the profile does not require, kept it from going on");
-            (Verdict::Skipped, findings, Some(reason))
+            (Verdict::Skipped, Some(reason))
         }
-        (false, None, false) => (Verdict::Deviates, findings, None),
-        (false, None, true) => (Verdict::Holds, findings, None),
+        (false, None, false) => (Verdict::Deviates, None),
+        (false, None, true) => (Verdict::Holds, None),
     }
 }
 
@@ -177,7 +262,32 @@ mod tests {
         let failures = failure.map(|(step, source)| Failure { step, source, sentence: "wrong".to_owned() });
         let report = Report { failures: failures.into_iter().collect(), stopped_at, ..Report::default() };
         let profile = Profile::named("blaxel").unwrap();
-        assert_eq!(verdict(&report, TEXT, found, &profile).0, expected);
+        let findings = findings(&report, TEXT, found, &profile);
+        assert_eq!(verdict(&findings, stopped_at).0, expected);
+    }
+
+    #[test]
+    fn a_run_can_be_held_to_another_profile() {
+        let text = "why = 'w'\nsource = 'spec'\n[[step]]\nsend = 'GET /a'\n[[step]]\nsource = 'extension'\nsend = 'GET /b'\n";
+        let case = Case::new("a/b", text.to_owned(), Some(TEXT)).unwrap();
+        let failures = vec![Failure { step: 2, source: Source::Extension, sentence: "wrong".to_owned() }];
+        let report = Report { failures, ..Report::default() };
+        let [boxd, blaxel] = ["boxd", "blaxel"].map(|name| Profile::named(name).unwrap());
+        let judgement = judged(&case, &report, &boxd, (&WireLog::default(), Instant::now()));
+        assert_eq!(judgement.verdict, Verdict::Fails);
+        let only_extension = Judgement {
+            findings: judgement.findings.iter().filter(|f| f.source == Source::Extension).cloned().collect(),
+            ..judgement
+        };
+        assert_eq!(only_extension.clone().held_to(&boxd).verdict, Verdict::Fails);
+        assert_eq!(only_extension.clone().held_to(&blaxel).verdict, Verdict::Deviates);
+        let nothing = Judgement { sources: vec![Source::Extension], ..only_extension };
+        assert_eq!(nothing.clone().held_to(&blaxel).reason.as_deref(), Some(NOTHING_REQUIRED));
+        assert_eq!(
+            nothing.held_to(&blaxel).held_to(&boxd).verdict,
+            Verdict::Skipped,
+            "it tells nothing any more"
+        );
     }
 
     #[test]

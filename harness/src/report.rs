@@ -125,6 +125,7 @@ pub(crate) mod tests {
             sources: vec![Source::Spec],
             verdict,
             reason: (verdict == Verdict::Skipped).then(|| "needs a daemon of its own".to_owned()),
+            stopped_at: None,
             is_known: false,
             seconds: 0.25,
             findings,

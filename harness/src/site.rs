@@ -37,6 +37,8 @@ pub struct Site {
     pub helper: Option<String>,
     /// A command for a shell that kills the server; somebody has to start it again.
     pub kill_command: Option<String>,
+    /// Whether the server is brought back to its beginning before each case, and nobody else uses it.
+    pub is_reset: bool,
     /// How long the server is waited for after it was killed or reset.
     pub patience: Duration,
 }
@@ -58,6 +60,7 @@ impl Site {
             Need::WorkingFolder => self.working_folder.is_some(),
             Need::Machine => self.helper.is_some(),
             Need::Kill => self.kill_command.is_some(),
+            Need::OwnDaemon => self.is_reset,
             _ => false,
         };
         fixture.needs().iter().find(|need| !is_there(need)).map(|need| need.sentence())

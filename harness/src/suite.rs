@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    path::PathBuf,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -12,17 +13,26 @@ use std::{
 use crate::{
     baseline::Baseline,
     book::Case,
-    judge::{Judgement, Verdict, judge},
+    judge::{Judgement, Verdict, judge, judge_program},
     profile::Profile,
     site::{Site, await_server, shell},
     target::Target,
 };
 
+/// What is asked.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// A server that somebody else started.
+    Running(Target),
+    /// A program that is started for each case as the case wants it.
+    Program(PathBuf),
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Suite {
     /// The server.
-    pub target: Target,
+    pub subject: Subject,
     /// What it is held to.
     pub profile: Profile,
     /// What is around it.
@@ -74,11 +84,19 @@ impl Suite {
     }
 
     fn one(&self, case: &Case) -> Result<Judgement, String> {
-        if let Some(command) = &self.reset_command {
-            shell(command)?;
-            await_server(&self.target, self.site.patience)?;
-        }
-        let mut judgement = judge(case, &self.target, &self.site, &self.profile);
+        let mut judgement = match &self.subject {
+            Subject::Program(program) => judge_program(case, program, &self.profile),
+            Subject::Running(target) => {
+                // A case that is skipped needs no reset.
+                if let Some(command) = &self.reset_command
+                    && self.site.lacks(&case.fixture).is_none()
+                {
+                    shell(command)?;
+                    await_server(target, self.site.patience)?;
+                }
+                judge(case, target, &self.site, &self.profile)
+            }
+        };
         if let Some(why) = self.baseline.why(&case.name) {
             judgement.is_known = true;
             judgement.reason.get_or_insert_with(|| why.to_owned());
@@ -158,6 +176,7 @@ mod tests {
             sources: Vec::new(),
             verdict,
             reason: None,
+            stopped_at: None,
             is_known,
             seconds: 0.0,
             findings: Vec::new(),

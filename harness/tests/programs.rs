@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -141,6 +141,45 @@ fn run_says_what_it_skips_and_what_it_cannot_do() {
     let output = harness(&["run", "--target", "localhost:1"]);
     assert!(text(&output.stderr).contains("is no http:// URL"));
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_server_that_is_reset_before_each_case_is_the_cases_own() {
+    let mock = Mock::start(|_| Reply::json(200, "[]"));
+    let output =
+        harness(&["run", "--target", &mock.url(), "--only", "process/list_empty", "--reset-cmd", "true"]);
+    let lines = text(&output.stdout);
+    assert!(!lines.contains("skipped  process/list_empty"), "{lines}");
+    let output =
+        harness(&["run", "--target", &mock.url(), "--only", "process/list_empty", "--reset-cmd", "false"]);
+    assert!(text(&output.stderr).contains("`false` ended with"), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_program_is_started_for_each_case_and_its_end_counts() {
+    let run = |program: &Path| {
+        let json = program.with_extension("json");
+        let names = [program, &json].map(|path| path.display().to_string());
+        let output =
+            harness(&["run", "--bin", &names[0], "--only", "process/exec_bad_command", "--json", &names[1]]);
+        (output.status.code(), text(&output.stdout), names[1].clone())
+    };
+    let (code, lines, _) = run(&program("will-not", "echo 'no such flag' >&2; exit 2"));
+    assert!(code == Some(1) && lines.contains("no such flag"), "{lines}");
+    let mock = Mock::start(|_| Reply::json(400, r#"{"error":"out of order"}"#));
+    let listens = format!("echo 'listening on {}' >&2", mock.url());
+    let script = format!("trap 'kill -9 $!; exit 3' TERM; sleep 60 & {listens}; wait");
+    let (code, lines, json) = run(&program("ends-badly", &script));
+    assert!(code == Some(1) && lines.contains("ended with exit status: 3"), "{lines}");
+    // What was found is held to another profile without another run.
+    let again = |profile: &str| {
+        let output = harness(&["report", &json, "--profile", profile]);
+        (output.status.code(), text(&output.stdout))
+    };
+    let (code, lines) = again("blaxel");
+    assert!(code == Some(1) && lines.contains("FAILED   process/exec_bad_command"), "{lines}");
+    assert_eq!(again("nobody").0, Some(2));
 }
 
 /// A program that is started like the daemon.

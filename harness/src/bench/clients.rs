@@ -9,6 +9,7 @@ use super::{
     Bench, Measured,
     exec::WAITED_TRUE,
     row::{Goal, Row, Unit},
+    server::Server,
     shell,
     statistics::number,
     wire::Wire,
@@ -21,10 +22,8 @@ pub(super) fn measure(bench: &Bench) -> io::Result<Measured> {
     let (mut floors, mut results) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
         let server = bench.server()?;
-        let request = server.post("/process", "application/json", WAITED_TRUE);
-        let mut wires: Vec<Wire> = (0..CLIENTS).map(|_| server.connect()).collect::<io::Result<_>>()?;
         floors.push(rate((0..CLIENTS).map(|_| || shell::run("true")).collect())?);
-        results.push(rate(wires.iter_mut().map(|wire| || wire.call(&request)).collect())?);
+        results.push(of(&server)?);
     }
     Ok(Measured::row(Row {
         figure: format!("{CLIENTS} clients doing that; floor: {CLIENTS} threads doing the floor's"),
@@ -34,6 +33,13 @@ pub(super) fn measure(bench: &Bench) -> io::Result<Measured> {
         unit: Unit::PerSecond,
         goal: Goal::Share(0.8),
     }))
+}
+
+/// How often a second a server does that.
+pub(super) fn of(server: &Server) -> io::Result<f64> {
+    let request = server.post("/process", "application/json", WAITED_TRUE);
+    let mut wires: Vec<Wire> = (0..CLIENTS).map(|_| server.connect()).collect::<io::Result<_>>()?;
+    rate(wires.iter_mut().map(|wire| || wire.call(&request)).collect())
 }
 
 /// Repeats each deed on a thread of its own for the length of a round; how often a second all of them together were done.

@@ -8,6 +8,7 @@ use std::{
 use super::{
     Bench, Measured, ms_since,
     row::{Goal, Row, Unit},
+    server::Server,
     shell,
     statistics::median,
     text::SSE,
@@ -22,7 +23,7 @@ pub(super) fn measure(bench: &Bench) -> io::Result<Measured> {
     let (mut floors, mut results) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
         let server = bench.server()?;
-        let request = server.post("/process", SSE, &format!(r#"{{"command":"{COMMAND}"}}"#));
+        let request = request(&server);
         let mut wire = server.connect()?;
         for _ in 0..WARM_UP {
             streamed(&mut wire, &request)?;
@@ -47,7 +48,13 @@ pub(super) fn measure(bench: &Bench) -> io::Result<Measured> {
     }))
 }
 
-fn streamed(wire: &mut Wire, request: &[u8]) -> io::Result<f64> {
+/// The start of the command, streamed.
+pub(super) fn request(server: &Server) -> Vec<u8> {
+    server.post("/process", SSE, &format!(r#"{{"command":"{COMMAND}"}}"#))
+}
+
+/// From sending it to the first output, in milliseconds.
+pub(super) fn streamed(wire: &mut Wire, request: &[u8]) -> io::Result<f64> {
     let began = Instant::now();
     wire.send(request)?;
     wire.read_until(b"event: stdout")?;

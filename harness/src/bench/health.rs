@@ -73,7 +73,7 @@ fn with_wrk(server: &Server) -> io::Result<f64> {
 }
 
 /// Two threads, each asking on half of the connections and then reading all the answers.
-fn with_our_own(server: &Server) -> io::Result<f64> {
+pub(super) fn with_our_own(server: &Server) -> io::Result<f64> {
     let request = server.get("/health", "*/*");
     let mut wires: Vec<Wire> = (0..CONNECTIONS).map(|_| server.connect()).collect::<io::Result<_>>()?;
     let began = Instant::now();
@@ -135,7 +135,7 @@ fn write(server: &Server) -> io::Result<()> {
 }
 
 /// Asks at a steady pace on several connections until the deed is done; how long each answer took, in milliseconds.
-fn probe_during(server: &Server, deed: impl FnOnce() -> io::Result<()>) -> io::Result<Vec<f64>> {
+pub(super) fn probe_during(server: &Server, deed: impl FnOnce() -> io::Result<()>) -> io::Result<Vec<f64>> {
     let done = AtomicBool::new(false);
     let request = server.get("/health", "*/*");
     thread::scope(|scope| {

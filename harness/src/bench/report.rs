@@ -81,7 +81,7 @@ impl fmt::Display for Report {
 }
 
 /// The machine in a few words, and how busy it was: who compares tables wants to know.
-fn machine() -> String {
+pub(super) fn machine() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let cpu = read("/proc/cpuinfo");

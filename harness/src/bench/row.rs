@@ -42,7 +42,7 @@ impl Unit {
     }
 
     /// A number with as many digits as a reader can use.
-    fn number(self, value: f64) -> String {
+    pub(crate) fn number(self, value: f64) -> String {
         match self {
             Self::Milliseconds if value.abs() < 100.0 => format!("{value:.2}"),
             Self::Milliseconds => format!("{value:.0}"),

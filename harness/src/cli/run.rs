@@ -1,9 +1,12 @@
-//! `boxd-harness run`: the cases against a server that is already there.
+//! `boxd-harness run`: the cases against a server that is already there, or a program that is started for each.
 //!
 //! Nothing is written but the reports that were asked for. What the profile requires decides; the rest is told.
 
 use std::{
-    path::PathBuf, process::ExitCode, sync::atomic::AtomicUsize, sync::atomic::Ordering, time::SystemTime,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::SystemTime,
 };
 
 use boxd_harness::{
@@ -12,7 +15,8 @@ use boxd_harness::{
     judge::{Finding, Judgement, Verdict},
     profile::Profile,
     report::{self, Record},
-    suite::{Suite, Summary},
+    site::Site,
+    suite::{Subject, Suite, Summary},
 };
 use clap::Args;
 
@@ -24,8 +28,13 @@ use super::server::{Choice, Server};
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// The server, like `http://127.0.0.1:8080`.
-    #[arg(long, value_name = "URL")]
-    target: String,
+    #[arg(long, value_name = "URL", required_unless_present = "bin")]
+    target: Option<String>,
+    /// A program to start for each case with its flags, variables and files, on this machine: so no case is skipped. It is run as
+    /// `PROGRAM serve --listen 127.0.0.1:0 --log-dir DIR FLAGS…` in a fresh folder, says `listening on http://HOST:PORT` on stderr, and
+    /// ends with 0 after SIGTERM.
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["target", "header", "wait", "workspace", "working_folder", "local", "kill_cmd", "reset_cmd"])]
+    bin: Option<PathBuf>,
     /// What it is held to: seed, blaxel, baseten or boxd.
     #[arg(long, value_name = "NAME", default_value = "boxd")]
     profile: String,
@@ -65,10 +74,11 @@ impl Run {
         let baseline = self.baseline.as_deref().map(Baseline::read).transpose()?.unwrap_or_default();
         self.choice.knows(baseline.cases())?;
         let jobs = if self.reset_cmd.is_some() { 1 } else { self.jobs };
+        let (subject, shown) = self.subject()?;
         let suite = Suite {
-            target: self.server.target(&self.target)?,
+            subject,
             profile,
-            site: self.server.site()?,
+            site: Site { is_reset: self.reset_cmd.is_some(), ..self.server.site()? },
             baseline,
             jobs,
             reset_command: self.reset_cmd.clone(),
@@ -81,8 +91,8 @@ impl Run {
         let known = suite.baseline.cases().filter(|known| cases.iter().any(|case| case.name == **known));
         let summary = Summary::of(&judgements, known);
         super::say(&format!("\nprofile {}: {summary}", self.profile));
-        let name = self.name.as_deref().unwrap_or(&self.target);
-        let mut record = Record::new(name, &self.target, &self.profile, started);
+        let name = self.name.as_deref().unwrap_or(&shown);
+        let mut record = Record::new(name, &shown, &self.profile, started);
         record.is_compliant = summary.is_good();
         record.cases = judgements;
         self.report(&record)?;
@@ -90,6 +100,18 @@ impl Run {
             return Err(format!("no case was run: nothing fits `{}` and this server", self.choice.only));
         }
         Ok(if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// What is asked, and how it is called in a report.
+    fn subject(&self) -> Result<(Subject, String), String> {
+        if let Some(url) = &self.target {
+            return Ok((Subject::Running(self.server.target(url)?), url.clone()));
+        }
+        let program = self.bin.as_deref().unwrap_or_else(|| Path::new(""));
+        // It is started in other folders.
+        let whole = program.canonicalize().map_err(|error| format!("{}: {error}", program.display()))?;
+        let shown = program.display().to_string();
+        Ok((Subject::Program(whole), shown))
     }
 
     fn report(&self, record: &Record) -> Result<(), String> {

@@ -54,6 +54,7 @@ impl Server {
                 None
             },
             kill_command: self.kill_cmd.clone(),
+            is_reset: false,
             patience: Duration::from_secs(self.wait.max(10)),
         })
     }
