@@ -28,6 +28,16 @@ accept NAME:
     INSTA_UPDATE=always cargo test --test replay -- {{NAME}}
     git diff --stat -- snapshots
 
+# Runs each case against a boxd of its own, and holds the run to every profile; the pages are in target/clean
+[group('check')]
+conformance:
+    harness/clean/run
+
+# Holds the fixtures to their JSON Schema as editors do
+[group('check')]
+schema:
+    harness/schema/run
+
 # Formats the code, then checks it for what clippy and rustdoc find
 [group('check')]
 lint:
