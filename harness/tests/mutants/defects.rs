@@ -316,13 +316,13 @@ pub(crate) static DEFECTS: [Defect; 36] = [
         "stream/exec_sse_in_order",
         starts_stream,
         |asked, answer| {
-            if asked.body.contains("sleep 0.1") {
+            if asked.body.contains("sleep 0.4") {
                 answer.body = answer.body.replacen("\n\n", "\n\n: hb\n\n", 1);
             }
         },
     ),
     breaks("stderr waits for stdout", "stream/exec_sse_in_order", starts_stream, |asked, answer| {
-        if asked.body.contains("sleep 0.1") {
+        if asked.body.contains("sleep 0.4") {
             let (late, soon): (Vec<_>, Vec<_>) = events(&answer.body)
                 .into_iter()
                 .partition(|event| is_event(event, "stderr") || is_event(event, "result"));

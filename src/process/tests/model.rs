@@ -303,6 +303,9 @@ impl Bench {
     fn finish(&mut self, number: usize, long_ago: bool) {
         let forgotten = self.table.finish(&self.entries[number].process);
         self.finished.push((number, long_ago));
+        // Whoever ended first is the first to go, though it is counted later.
+        let ended = |number: usize| (self.entries[number].process.state().ended_boot_ms, number);
+        self.finished.sort_by_key(|(number, _)| ended(*number));
         self.forget(&forgotten, REMEMBERED);
     }
 
