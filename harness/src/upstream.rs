@@ -43,7 +43,9 @@ pub(crate) fn serve(listener: &TcpListener) -> io::Result<()> {
 fn converse(connection: &mut TcpStream) -> io::Result<()> {
     let mut unread = Vec::new();
     while let Some(request) = Request::read(connection, &mut unread)? {
-        if !answer(connection, &request)? {
+        if request.path() == "/duplex" {
+            duplex(connection, &request, &mut unread)?;
+        } else if !answer(connection, &request)? {
             return Ok(());
         }
     }
@@ -91,6 +93,10 @@ fn answer(to: &mut TcpStream, request: &Request) -> io::Result<bool> {
             )?;
             to.write_all(b"3\r\none\r\n4\r\n two\r\n0\r\n\r\n")?;
         }
+        "/both-framings" => {
+            to.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+            to.write_all(b"3\r\nabc\r\n0\r\n\r\n")?;
+        }
         "/large" => {
             let blocks = request.number().unwrap_or(1);
             let length = blocks * BLOCK.len();
@@ -122,6 +128,14 @@ fn badly(to: &mut TcpStream, path: &str, request: &Request) -> io::Result<bool> 
         "/dies-in-chunks" => {
             to.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")?;
         }
+        "/bad-chunk" => to.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")?,
+        "/strange-coding" => {
+            to.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")?;
+        }
+        // Before the body has come, and the connection is closed over what comes of it.
+        "/early" => {
+            to.write_all(b"HTTP/1.1 403 No\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbig\n")?;
+        }
         "/garbage" => to.write_all(b"SSH-2.0-OpenSSH_9.9\r\n")?,
         "/giant-head" => {
             let giant = "a".repeat(GIANT_BYTES);
@@ -136,6 +150,23 @@ fn badly(to: &mut TcpStream, path: &str, request: &Request) -> io::Result<bool> 
     }
     to.shutdown(Shutdown::Write)?;
     Ok(false)
+}
+
+/// Sends as many bytes as it is sent, and does both at once.
+fn duplex(connection: &mut TcpStream, request: &Request, unread: &mut Vec<u8>) -> io::Result<()> {
+    let all = length(&request.bytes).unwrap_or(0);
+    let mut to = connection.try_clone()?;
+    thread::scope(|scope| {
+        let sent = scope.spawn(move || {
+            to.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {all}\r\n\r\n").as_bytes())?;
+            io::copy(&mut io::repeat(b'z').take(all as u64), &mut to)
+        });
+        let left = all - unread.len().min(all);
+        unread.drain(..unread.len().min(all));
+        let read = io::copy(&mut connection.take(left as u64), &mut io::sink())?;
+        sent.join().map_err(|_| io::ErrorKind::Other)??;
+        if read == left as u64 { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    })
 }
 
 /// Waits until the client has left.
@@ -209,6 +240,12 @@ impl Request {
                 let bytes = std::mem::replace(unread, rest);
                 let head_bytes = head_end(&bytes).unwrap_or(bytes.len());
                 return Ok(Some(Self { bytes, head_bytes }));
+            }
+            let is_begun =
+                [&b"POST /early "[..], b"POST /duplex "].iter().any(|line| unread.starts_with(line));
+            if let Some(head_bytes) = head_end(unread).filter(|_| is_begun) {
+                let rest = unread.split_off(head_bytes);
+                return Ok(Some(Self { bytes: std::mem::replace(unread, rest), head_bytes }));
             }
             if unread.starts_with(b"POST /swallow ") && head_end(unread).is_some() {
                 // Of a body that is too long to be held only the length is of interest.

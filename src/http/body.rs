@@ -134,6 +134,10 @@ impl ResponseBody {
         line: Option<RequestLine>,
         traffic: Arc<Traffic>,
     ) -> Self {
+        if matches!(content, Content::Proxied(_)) {
+            // The head. An answer that breaks off at once shows at least that.
+            presence.outgoing.queued(1);
+        }
         Self { content, cut: None, presence, line, traffic }
     }
 
@@ -163,7 +167,11 @@ impl Body for ResponseBody {
         let this = self.get_mut();
         let frame = match &mut this.content {
             Content::Proxied(body) => {
-                ready!(this.presence.outgoing.poll_room(cx));
+                if this.presence.outgoing.poll_room(cx).is_pending() {
+                    // The client may read nothing before it has sent all.
+                    body.go_on_sending(cx);
+                    return Poll::Pending;
+                }
                 if this.cut.is_none() {
                     match ready!(body.poll_piece(cx)) {
                         Some(Err(cut)) => {

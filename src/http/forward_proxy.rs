@@ -27,7 +27,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::context::Shutdown;
-use super::port_proxy::{Cut, Kept, Link, Links, Proxied, Sent, Socket, headers, relay};
+use super::port_proxy::{Cut, Kept, Link, Links, Proxied, Sent, Socket, headers, in_words, relay};
 use super::upgraded::Upgraded;
 use crate::credential_proxy::{self, CredentialProxy, Upstream};
 use crate::runtime::Runtime;
@@ -177,7 +177,7 @@ impl ForwardProxy {
             *request.uri_mut() = parts.uri.clone();
             *request.headers_mut() = parts.headers.clone();
             request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
-            let answer = link.ask(request).await?;
+            let answer = link.ask(request).await.map_err(|error| in_words(&error))?;
             if answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED && can_repeat && !anew {
                 anew = true;
                 continue;
@@ -189,7 +189,7 @@ impl ForwardProxy {
                 return Ok(Response::new(Reply::Text(Bytes::new())));
             }
             let (mut head, incoming) = answer.into_parts();
-            headers::strip_hop_by_hop(&mut head.headers);
+            headers::give_back(&mut head.headers);
             let mut response = Response::new(Reply::Passed(Box::new(Proxied::new(
                 incoming,
                 link,

@@ -25,8 +25,6 @@ pub(crate) struct Io {
     presence: Arc<Presence>,
     ahead: Arc<ReadAhead>,
     instead: Option<Instead>,
-    /// The socket was empty, and nobody has said since that it is not.
-    is_drained: bool,
 }
 
 /// Words of ours that are being written in place of hyper's.
@@ -41,10 +39,10 @@ struct Instead {
 impl Io {
     /// Takes over an accepted socket.
     pub(crate) fn new(socket: Arc<Async<TcpStream>>, presence: Arc<Presence>, ahead: Arc<ReadAhead>) -> Self {
-        Self { socket, presence, ahead, instead: None, is_drained: false }
+        Self { socket, presence, ahead, instead: None }
     }
 
-    fn poll_receive(&mut self, cx: &mut Context<'_>, buf: &mut ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_receive(&self, cx: &mut Context<'_>, buf: &mut ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let kept = self.ahead.take(buf.remaining());
         if !kept.is_empty() {
             self.presence.received();
@@ -52,11 +50,6 @@ impl Io {
             return Poll::Ready(Ok(()));
         }
         loop {
-            // hyper asks several times in a turn: only the first costs a system call.
-            if self.is_drained {
-                ready!(self.socket.poll_readable(cx))?;
-                self.is_drained = false;
-            }
             match receive(&*self.socket, buf) {
                 Ok(0) if buf.remaining() > 0 && self.presence.hides_end(cx) => return Poll::Pending,
                 Ok(0) => return Poll::Ready(Ok(())),
@@ -64,7 +57,9 @@ impl Io {
                     self.presence.received();
                     return Poll::Ready(Ok(()));
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_drained = true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(self.socket.poll_readable(cx))?;
+                }
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
@@ -98,7 +93,7 @@ impl Io {
 
 impl hyper::rt::Read for Io {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {

@@ -37,7 +37,7 @@ use sent::Gate;
 
 pub(crate) use body::{Cut, ProxiedBody as Proxied};
 pub(crate) use link::Kept;
-pub(super) use link::{Link, Links};
+pub(super) use link::{Link, Links, in_words};
 pub(super) use sent::Sent;
 pub(super) use socket::Socket;
 pub(crate) use target::Asked;
@@ -79,6 +79,9 @@ impl PortProxy {
             return Err(Refusal::Standing);
         }
         let (mut parts, incoming) = request.into_parts();
+        if parts.method == Method::CONNECT {
+            return Err(Refusal::BadRequest("CONNECT is not passed on to a port".to_owned()));
+        }
         if headers::has_strange_coding(&parts.headers) {
             return Err(Refusal::BadRequest(
                 "a transfer coding other than chunked is not passed on".to_owned(),
@@ -103,6 +106,7 @@ impl PortProxy {
             && let Some(mut link) = client.kept.take(port).await
             && let Ok(answer) = self.unless_shut(link.ask(bare.request(Sent::nothing()))).await?
             && answer.status() != StatusCode::SWITCHING_PROTOCOLS
+            && !headers::has_strange_coding(answer.headers())
         {
             return Ok(self.give_back(answer, link, client).await);
         }
@@ -113,7 +117,10 @@ impl PortProxy {
             ask_first(&mut request, gate.clone());
         }
         let answer = self.unless_shut(link.ask(request)).await?;
-        let answer = answer.map_err(|why| Trouble::NoAnswer(port, why))?;
+        let answer = answer.map_err(|error| no_answer(port, error))?;
+        if headers::has_strange_coding(answer.headers()) {
+            return Err(Trouble::NoAnswer(port, "a transfer coding other than chunked".to_owned()).into());
+        }
         if let Some(gate) = gate {
             gate.answered();
         }
@@ -197,6 +204,14 @@ impl Bare {
         *request.headers_mut() = self.headers.clone();
         request
     }
+}
+
+/// What a request without an answer is told: it may be its own body that is none.
+fn no_answer(port: u16, error: hyper::Error) -> Refusal {
+    if error.is_user() {
+        return Refusal::BodyCut(std::io::Error::other(error));
+    }
+    Trouble::NoAnswer(port, in_words(&error)).into()
 }
 
 fn expects_continue(headers: &HeaderMap) -> bool {

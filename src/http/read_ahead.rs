@@ -32,8 +32,6 @@ struct Inner {
     bytes: Vec<u8>,
     /// hyper has asked for more in this turn and will be told of the end itself.
     hyper_reads: bool,
-    /// The socket was empty when it was last looked at here, and nobody has said since that it is not.
-    is_drained: bool,
 }
 
 impl ReadAhead {
@@ -68,19 +66,16 @@ impl ReadAhead {
         }
         let mut space = [MaybeUninit::<u8>::uninit(); READ_BYTES];
         while inner.bytes.len() < BYTES_MAX {
-            if inner.is_drained {
-                match socket.poll_readable(cx) {
-                    Poll::Pending => return false,
-                    Poll::Ready(Ok(())) => inner.is_drained = false,
-                    Poll::Ready(Err(_)) => return true,
-                }
-            }
             let len = READ_BYTES.min(BYTES_MAX - inner.bytes.len());
             match rustix::net::recv(socket, &mut space[..len], RecvFlags::empty()) {
                 Ok(((&mut [], _), _)) => return true,
                 Ok(((bytes, _), _)) => inner.bytes.extend_from_slice(bytes),
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => inner.is_drained = true,
+                Err(Errno::AGAIN) => match socket.poll_readable(cx) {
+                    Poll::Pending => return false,
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => return true,
+                },
                 Err(_) => return true,
             }
         }

@@ -1,8 +1,8 @@
-//! A thousand clients of a server behind a port, who ask for much and read nothing.
+//! A thousand clients of a server behind a port, who ask for much and read nothing, and one that reads when it has sent all.
 
 use std::{
-    io,
-    net::TcpListener,
+    io::{self, Read, Write},
+    net::{TcpListener, TcpStream},
     thread,
     time::{Duration, Instant},
 };
@@ -20,12 +20,14 @@ use crate::{
 };
 
 /// What one of them may cost: three buffers of 64 KiB (what waits for the client, what was read behind it, and what hyper reads into),
-/// and what belongs to a connection.
-const KIB_EACH_MAX: u64 = 208;
+/// what belongs to two connections, and the allocator's untidiness.
+const KIB_EACH_MAX: u64 = 240;
 /// And the daemon without them.
 const KIB_OWN_MAX: u64 = 16 * 1024;
 /// Blocks of 64 KiB that are asked for: more than any kernel takes ahead of a client.
 const BLOCKS: usize = 512;
+/// More than the kernels on the way take: whole blocks of 1 MiB.
+const DUPLEX_BYTES: usize = 64 << 20;
 /// How soon somebody else is answered meanwhile.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 /// Memory is looked at until it has not grown so many times.
@@ -65,7 +67,33 @@ pub(super) fn run(suite: &Suite) -> io::Result<Vec<Row>> {
         "memory at most {most} KiB (of {allowed}); others answered within {} ms meanwhile",
         slowest.as_millis()
     );
-    Ok(vec![row])
+    let mut both = Row::new(format!("{DUPLEX_BYTES} bytes each way, and nothing read before all is sent"));
+    both.tried = 1;
+    both.note(duplex(&daemon, port).map_err(|error| error.to_string()));
+    "every byte came back".clone_into(&mut both.checked);
+    Ok(vec![row, both])
+}
+
+/// Sends much to a server that sends as much meanwhile.
+fn duplex(daemon: &Daemon, port: u16) -> io::Result<()> {
+    let mut client = TcpStream::connect(daemon.api().authority())?;
+    client.set_write_timeout(Some(PATIENCE))?;
+    client.set_read_timeout(Some(PATIENCE))?;
+    let authority = daemon.api().authority();
+    write!(
+        client,
+        "POST /port/{port}/duplex HTTP/1.1\r\nHost: {authority}\r\nContent-Length: {DUPLEX_BYTES}\r\nConnection: close\r\n\r\n"
+    )?;
+    let block = vec![b'x'; 1 << 20];
+    (0..DUPLEX_BYTES >> 20).try_for_each(|_| client.write_all(&block))?;
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer)?;
+    let body = answer.windows(4).position(|window| window == b"\r\n\r\n").map(|at| &answer[at + 4..]);
+    match body {
+        Some(body) if body.len() == DUPLEX_BYTES && body.iter().all(|byte| *byte == b'z') => Ok(()),
+        Some(body) => Err(io::Error::other(format!("{} of {DUPLEX_BYTES} bytes came back", body.len()))),
+        None => Err(io::Error::other("no whole head came back")),
+    }
 }
 
 /// A connection on which something was asked for; nothing is ever read from it.

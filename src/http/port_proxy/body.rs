@@ -76,6 +76,13 @@ impl ProxiedBody {
         }
     }
 
+    /// Lets the rest of the request go on. Of the answer one more piece is read at most.
+    pub(crate) fn go_on_sending(&mut self, cx: &mut Context<'_>) {
+        if let Some(link) = &mut self.link {
+            link.drive(cx);
+        }
+    }
+
     /// Whether all of it has come.
     pub(crate) fn is_at_end(&self) -> bool {
         self.incoming.is_end_stream()

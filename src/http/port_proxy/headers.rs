@@ -7,12 +7,12 @@
 use std::net::IpAddr;
 
 use hyper::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, TE,
-    TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+    REFERER, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
 use crate::config::Secret;
-use crate::http::{guard, negotiate};
+use crate::http::{guard, negotiate, target};
 
 /// Headers of one connection (RFC 9110 §7.6.1), as reverse proxies have always known them.
 const HOP_BY_HOP: [&str; 8] = [
@@ -75,7 +75,11 @@ pub(super) fn forward(headers: &mut HeaderMap, upgrade: Option<HeaderValue>, how
 }
 
 /// Makes the headers of the answer to the client of those that the server sent.
-pub(super) fn give_back(headers: &mut HeaderMap) {
+pub(in crate::http) fn give_back(headers: &mut HeaderMap) {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        // It decides where the body ends (RFC 9112 §6.3).
+        headers.remove(CONTENT_LENGTH);
+    }
     strip_hop_by_hop(headers);
 }
 
@@ -120,6 +124,12 @@ fn strip_credentials(headers: &mut HeaderMap, token: Option<&Secret>) {
     if is_ours {
         headers.remove(AUTHORIZATION);
     }
+    // The page that was asked for with the token names it to whatever it loads.
+    let page = headers.get(REFERER).and_then(|value| value.to_str().ok());
+    let in_page = page.and_then(|page| target::parameter(page.split_once('?')?.1, "token"));
+    if in_page.is_some_and(|given| token.is_some_and(|token| guard::is_token(token, &given))) {
+        headers.remove(REFERER);
+    }
     for name in SDK_CREDENTIALS {
         headers.remove(name);
     }
@@ -142,10 +152,15 @@ pub(in crate::http) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 /// The length that was read, not the one that was written.
 pub(in crate::http) fn set_length(headers: &mut HeaderMap, length: Option<u64>) {
     let was_there = headers.remove(CONTENT_LENGTH).is_some();
-    if let Some(length) = length
-        && (was_there || length > 0)
-    {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    match length {
+        Some(length) if was_there || length > 0 => {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        Some(_) => {}
+        // Said, because there are methods whose requests hyper takes for such without a body.
+        None => {
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
     }
 }
 

@@ -88,11 +88,11 @@ impl Link {
         Ok(Self { port, sender, connection, is_over: false, place })
     }
 
-    /// Asks, and waits for the head of the answer. The error is why there is none, in words.
+    /// Asks, and waits for the head of the answer.
     pub(in crate::http) async fn ask(
         &mut self,
         request: hyper::Request<Sent>,
-    ) -> Result<hyper::Response<Incoming>, String> {
+    ) -> hyper::Result<hyper::Response<Incoming>> {
         let mut answer = pin!(self.sender.send_request(request));
         let answer = poll_fn(|cx| {
             if !self.is_over {
@@ -100,7 +100,7 @@ impl Link {
             }
             answer.as_mut().poll(cx)
         });
-        answer.await.map_err(|error| in_words(&error))
+        answer.await
     }
 
     /// Lets the connection do what it can.
@@ -159,7 +159,7 @@ impl fmt::Debug for Kept {
 }
 
 /// An error of hyper's with its causes.
-fn in_words(error: &hyper::Error) -> String {
+pub(in crate::http) fn in_words(error: &hyper::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

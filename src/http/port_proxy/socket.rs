@@ -25,14 +25,14 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(in crate::http) struct Socket {
     inner: Async<TcpStream>,
-    /// It was empty, and nobody has said since that it is not.
-    is_drained: bool,
+    /// The server takes nothing any more: what it has said is still there to be read.
+    is_deaf: bool,
 }
 
 impl Socket {
     /// Takes over a connection.
     pub(in crate::http) fn new(inner: Async<TcpStream>) -> Self {
-        Self { inner, is_drained: false }
+        Self { inner, is_deaf: false }
     }
 
     /// The socket alone.
@@ -109,19 +109,16 @@ async fn connect(address: SocketAddr) -> io::Result<Async<TcpStream>> {
 
 impl hyper::rt::Read for Socket {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            // hyper asks several times in a turn: only the first costs a system call.
-            if self.is_drained {
-                ready!(self.inner.poll_readable(cx))?;
-                self.is_drained = false;
-            }
             match receive(&self.inner, &mut buf) {
                 Ok(_) => return Poll::Ready(Ok(())),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_drained = true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(self.inner.poll_readable(cx))?;
+                }
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
@@ -134,15 +131,25 @@ impl hyper::rt::Write for Socket {
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let all = || slices.iter().map(|slice| slice.len()).sum();
         loop {
+            if self.is_deaf {
+                return Poll::Ready(Ok(all()));
+            }
             match rustix::io::writev(&self.inner, slices) {
                 Ok(n) => return Poll::Ready(Ok(n)),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => ready!(self.inner.poll_writable(cx))?,
+                // hyper would give up here. The server may have answered before it read the body, and closed over the rest: whether it
+                // has is known to who reads, so that is to be asked once more.
+                Err(Errno::PIPE | Errno::CONNRESET) => {
+                    self.is_deaf = true;
+                    cx.waker().wake_by_ref();
+                }
                 Err(errno) => return Poll::Ready(Err(errno.into())),
             }
         }

@@ -60,7 +60,8 @@ fn what_belongs_to_the_connection_stays_with_it() {
 
 #[test]
 fn the_framing_is_what_was_read() {
-    check(None, None, &[("content-length", "5"), ("transfer-encoding", "chunked")], &[]);
+    let both = [("content-length", "5"), ("transfer-encoding", "chunked")];
+    check(None, None, &both, &["transfer-encoding: chunked"]);
     check(None, Some(7), &[("content-length", "5")], &["content-length: 7"]);
     check(None, Some(0), &[("content-length", "0")], &["content-length: 0"]);
     check(
@@ -139,4 +140,24 @@ fn the_server_is_told_who_asked_for_what() {
             "x-forwarded-proto: https",
         ]
     );
+}
+
+#[test]
+fn a_page_does_not_tell_with_what_token_it_was_asked_for() {
+    let ours = "http://box.test/port/3000/?a=1&tok%65n=s3cret";
+    check(Some("s3cret"), Some(0), &[("referer", ours)], &[]);
+    for theirs in ["http://box.test/?token=theirs", "http://box.test/s3cret?a=token", "http://box.test/"] {
+        check(Some("s3cret"), Some(0), &[("referer", theirs)], &[&format!("referer: {theirs}")]);
+    }
+    check(None, Some(0), &[("referer", ours)], &[&format!("referer: {ours}")]);
+}
+
+#[test]
+fn the_coding_of_an_answer_decides_where_it_ends() {
+    let mut both = headers(&[("content-length", "2"), ("transfer-encoding", "chunked"), ("etag", "x")]);
+    give_back(&mut both);
+    assert_eq!(sorted(&both), ["etag: x"]);
+    let mut one = headers(&[("content-length", "2")]);
+    give_back(&mut one);
+    assert_eq!(sorted(&one), ["content-length: 2"]);
 }
