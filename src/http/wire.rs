@@ -62,9 +62,9 @@ impl Application {
         let is_for_port = Asked::find(&target).is_some();
         let answered = async {
             match Asked::find(&target) {
-                // Apart, because every connection keeps room for the largest of its requests, and followers are idle for long.
+                // Apart: a connection keeps the room for a request as long as the answer lasts, and followers are idle for long.
                 Some(asked) => Box::pin(self.pass(request, &client, asked)).await,
-                None => self.route(request, client).await,
+                None => Box::pin(self.route(request, client)).await,
             }
         };
         let unwound = AssertUnwindSafe(answered).catch_unwind().await;
