@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::wire::decode::{SyntaxError, check_syntax};
+use crate::wire::decode::{SyntaxError, check_syntax, mend_halves};
 
 /// Messages in one body. Each may start a process, so it is no way around the bounds of connections.
 const BATCH_MAX: usize = 64;
@@ -94,9 +94,9 @@ impl Messages {
             Unacceptable::Malformed(format!("unmarshaling jsonrpc message: {why}"))
         };
         check_syntax(body).map_err(|error: SyntaxError| malformed(&error))?;
-        // Bytes that are no text become U+FFFD, as everywhere in this API.
+        // Bytes and halves of characters that are no text become U+FFFD, as everywhere in this API.
         let text = String::from_utf8_lossy(body);
-        let value: Value = serde_json::from_str(&text).map_err(|error| malformed(&error))?;
+        let value: Value = serde_json::from_str(&mend_halves(&text)).map_err(|error| malformed(&error))?;
         let (values, is_batch) = match value {
             Value::Array(values) => (values, true),
             value => (vec![value], false),
@@ -224,6 +224,13 @@ mod tests {
         ] {
             assert_eq!(Messages::parse(body.as_bytes()).unwrap().requests, []);
         }
+    }
+
+    #[test]
+    fn halves_of_characters_stand_for_the_replacement_character() {
+        let body = r#"{"jsonrpc":"2.0","id":"a\ud800b\\ud800\ud83d\ude80","method":"ping"}"#;
+        let id = &Messages::parse(body.as_bytes()).unwrap().requests[0].id;
+        assert_eq!(id.as_str(), Some("a\u{fffd}b\\ud800🚀"));
     }
 
     #[test]

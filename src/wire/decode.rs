@@ -20,6 +20,7 @@ pub(crate) use error::DecodeError;
 pub(crate) use field::Field;
 pub(crate) use from_json::FromJson;
 pub(crate) use syntax_error::SyntaxError;
+pub(crate) use text::mend_halves;
 pub(crate) use value::{Kind, Value};
 
 /// A type that is read from a JSON object: a plain struct and the list of its fields.

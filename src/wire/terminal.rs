@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::decode::mend_halves;
 use super::escape::{escape_into, escape_lossy_into};
 
 /// What a viewer says.
@@ -17,9 +18,9 @@ impl ViewerMessage {
     /// What a message says; `None` for what makes no sense, which is passed over. Names of fields are read whatever their case, and a field
     /// of the wrong type spoils the message, as with the known server.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
-        let Value::Object(fields) = serde_json::from_str(&String::from_utf8_lossy(bytes)).ok()? else {
-            return None;
-        };
+        let message = String::from_utf8_lossy(bytes);
+        // Clients that cut texts by their 16-bit units send halves of characters.
+        let Value::Object(fields) = serde_json::from_str(&mend_halves(&message)).ok()? else { return None };
         let (kind, data) = (text(&fields, "type")?, text(&fields, "data")?);
         let (cols, rows) = (number(&fields, "cols")?, number(&fields, "rows")?);
         match kind.as_str() {
@@ -84,6 +85,8 @@ mod tests {
             r#"{"type":"resize","cols":120,"rows":40}"#,
             Some(&ViewerMessage::Resize { cols: 120, rows: 40 }),
         );
+        let half = ViewerMessage::Input("\u{fffd} ".into());
+        check(r#"{"type":"input","data":"\ud800 "}"#, Some(&half));
         check(r#"{"type":"resize","cols":65536,"rows":40}"#, None);
         check(r#"{"type":"resize","cols":1.5,"rows":40}"#, None);
         check(r#"{"type":"resize","cols":"80","rows":40}"#, None);

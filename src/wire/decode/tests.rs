@@ -312,6 +312,11 @@ fn any_body() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(bytes, 0..40).prop_map(|pieces| pieces.concat())
 }
 
+/// Pieces of strings in which halves of surrogate pairs are next to all they may be next to.
+fn any_piece() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![r"\ud83d", r"\uDE80", r"\u0041", r"\uFFFD", r"\\", r"\n", "u", "ud800", "é"])
+}
+
 proptest! {
     #[test]
     fn takes_any_bytes(body in any_body()) {
@@ -321,6 +326,14 @@ proptest! {
             let broken = matches!(first, Err(DecodeError::Syntax(_)));
             prop_assert!(!broken);
         }
+    }
+
+    #[test]
+    fn mended_text_is_what_a_stricter_parser_takes(pieces in prop::collection::vec(any_piece(), 0..8), cut in "(?s).{0,6}") {
+        let body = format!("{{\"content\":\"{}\"}}", pieces.concat());
+        let strict: serde_json::Value = serde_json::from_str(&mend_halves(&body)).unwrap();
+        prop_assert_eq!(strict["content"].as_str(), Some(&*decode::<Nameless>(body.as_bytes()).unwrap().0));
+        mend_halves(&format!("{body}\\u{cut}"));
     }
 
     #[test]

@@ -61,6 +61,29 @@ fn code(text: &[u8]) -> u32 {
     text[2..6].iter().fold(0, |code, &digit| code << 4 | char::from(digit).to_digit(16).unwrap_or(0))
 }
 
+/// JSON whose strings a stricter parser takes: each escape that is half a surrogate pair becomes that of U+FFFD, which is as long.
+/// `text` need not be JSON.
+pub(crate) fn mend_halves(text: &str) -> Cow<'_, str> {
+    let mut mended = Cow::Borrowed(text);
+    let mut at = 0;
+    while let Some(next) = text.as_bytes()[at..].iter().position(|&byte| byte == b'\\') {
+        at += next;
+        let escape = &text.as_bytes()[at..];
+        let digits = escape.get(2..6).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        if escape.get(1) != Some(&b'u') || digits.is_none() {
+            // What it escapes may be a backslash.
+            at += escape.len().min(2);
+            continue;
+        }
+        let (found, len) = character(escape);
+        if found == char::REPLACEMENT_CHARACTER {
+            mended.to_mut().replace_range(at..at + len, r"\ufffd");
+        }
+        at += len;
+    }
+    mended
+}
+
 fn lossy(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
