@@ -5,10 +5,13 @@
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::wire::decode::{SyntaxError, check_syntax, mend_halves};
+use crate::wire::decode::{SyntaxError, check_syntax, check_syntax_within, mend_halves};
 
 /// Messages in one body. Each may start a process, so it is no way around the bounds of connections.
 const BATCH_MAX: usize = 64;
+
+/// Arrays and objects inside each other, those of the message among them: what the parser takes.
+const DEPTH_MAX: usize = 127;
 
 /// Why a body is answered with a status instead of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -93,7 +96,7 @@ impl Messages {
         let malformed = |why: &dyn std::fmt::Display| {
             Unacceptable::Malformed(format!("unmarshaling jsonrpc message: {why}"))
         };
-        check_syntax(body).map_err(|error: SyntaxError| malformed(&error))?;
+        check(body).map_err(|error| malformed(&error))?;
         // Bytes and halves of characters that are no text become U+FFFD, as everywhere in this API.
         let text = String::from_utf8_lossy(body);
         let value: Value = serde_json::from_str(&mend_halves(&text)).map_err(|error| malformed(&error))?;
@@ -125,6 +128,17 @@ impl Messages {
                 _ => false,
             }
         })
+    }
+}
+
+/// Whether a body begins with JSON that can be taken; if not, what is wrong with it.
+fn check(body: &[u8]) -> Result<(), String> {
+    match check_syntax_within(body, DEPTH_MAX) {
+        // What is wrong for everybody is said in the words that everybody knows.
+        Err(SyntaxError::TooDeep) => check_syntax(body)
+            .map_err(|error| error.to_string())
+            .and_then(|()| Err(format!("more than {DEPTH_MAX} arrays and objects inside each other"))),
+        checked => checked.map_err(|error| error.to_string()),
     }
 }
 
@@ -181,6 +195,7 @@ mod tests {
     #[test]
     fn what_is_no_message_is_refused_in_the_known_words() {
         refused("", "POST requires a non-empty body");
+        refused(" ", "malformed payload: unmarshaling jsonrpc message: EOF");
         refused("{", "malformed payload: unmarshaling jsonrpc message: unexpected EOF");
         refused(
             "x",
@@ -207,12 +222,24 @@ mod tests {
         );
         let many = format!("[{}]", vec![r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#; 65].join(","));
         refused(&many, "malformed payload: a batch of more than 64 messages");
-        let deep = format!(
-            r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{}1{}}}"#,
-            "[".repeat(2000),
-            "]".repeat(2000)
-        );
-        refused(&deep, "malformed payload: unmarshaling jsonrpc message: exceeded max depth");
+        refused(&nested(2000), "malformed payload: unmarshaling jsonrpc message: exceeded max depth");
+    }
+
+    /// A call with so many arrays and objects inside each other.
+    fn nested(depth: usize) -> String {
+        let (open, close) = ("[".repeat(depth - 2), "]".repeat(depth - 2));
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"a":{open}1{close}}}}}"#)
+    }
+
+    #[test]
+    fn how_deep_a_message_may_be_is_said() {
+        assert_eq!(Messages::parse(nested(DEPTH_MAX).as_bytes()).unwrap().requests.len(), 1);
+        for depth in [DEPTH_MAX + 1, 500, 1000] {
+            refused(
+                &nested(depth),
+                "malformed payload: unmarshaling jsonrpc message: more than 127 arrays and objects inside each other",
+            );
+        }
     }
 
     #[test]

@@ -90,5 +90,10 @@ pub(crate) fn check_syntax(text: &[u8]) -> Result<(), SyntaxError> {
     Value::first(text).map(drop)
 }
 
+/// Whether a text begins with a JSON value that has `depth_max` arrays and objects inside each other at most.
+pub(crate) fn check_syntax_within(text: &[u8], depth_max: usize) -> Result<(), SyntaxError> {
+    Value::first_within(text, depth_max).map(drop)
+}
+
 #[cfg(test)]
 mod tests;

@@ -6,17 +6,22 @@
 use super::SyntaxError;
 
 /// Arrays and objects inside each other.
-const DEPTH_MAX: usize = 1_000;
+pub(super) const DEPTH_MAX: usize = 1_000;
 
 /// The end of the value that begins at `at`, or after blanks behind it.
 pub(super) fn value_end(text: &[u8], at: usize) -> Result<usize, SyntaxError> {
+    value_end_within(text, at, DEPTH_MAX)
+}
+
+/// The same with no more than so many arrays and objects inside each other.
+pub(super) fn value_end_within(text: &[u8], at: usize, depth_max: usize) -> Result<usize, SyntaxError> {
     let mut open = Vec::new();
     let mut at = at;
     loop {
         at = skip_blanks(text, at);
         match byte(text, at)? {
             start @ (b'{' | b'[') => {
-                if open.len() == DEPTH_MAX {
+                if open.len() == depth_max {
                     return Err(SyntaxError::TooDeep);
                 }
                 let inside = skip_blanks(text, at + 1);

@@ -45,11 +45,16 @@ impl Kind {
 impl<'a> Value<'a> {
     /// The first value of a body; what follows it does not count.
     pub(super) fn first(body: &'a [u8]) -> Result<Self, SyntaxError> {
+        Self::first_within(body, scan::DEPTH_MAX)
+    }
+
+    /// The same with no more than so many arrays and objects inside each other.
+    pub(super) fn first_within(body: &'a [u8], depth_max: usize) -> Result<Self, SyntaxError> {
         let start = scan::skip_blanks(body, 0);
         if start == body.len() {
             return Err(SyntaxError::Empty);
         }
-        let end = scan::value_end(body, start)?;
+        let end = scan::value_end_within(body, start, depth_max)?;
         Ok(Self(&body[start..end]))
     }
 
