@@ -4,6 +4,7 @@
 //! than requests delayed.
 
 mod line_queue;
+mod patient;
 
 use std::io::IsTerminal;
 
@@ -11,6 +12,7 @@ use tracing_subscriber::fmt;
 
 use crate::config::LogFormat;
 use line_queue::LineQueue;
+use patient::Patient;
 
 /// Dropping it writes what is left.
 #[derive(Debug)]
@@ -22,7 +24,7 @@ impl Telemetry {
         let queue = LineQueue::default();
         let lost = |lines| tracing::warn!(lines, "lines of the log were dropped: nobody read it");
         // Without a thread there is no log, and nothing else is different.
-        queue.write_to(std::io::stderr(), lost).ok();
+        queue.write_to(Patient(std::io::stderr()), lost).ok();
         let is_terminal = std::io::stderr().is_terminal();
         let is_human = match format {
             LogFormat::Human => true,
