@@ -159,7 +159,7 @@ fn accept_all(
     for listener in listeners {
         let listener = Listener::new(listener).map_err(|error| format!("cannot listen: {error}"))?;
         tracing::info!("listening on http://{}", listener.address);
-        if !listener.address.ip().is_loopback() && config.access.token.is_none() {
+        if !listener.is_on_loopback() && config.access.token.is_none() {
             tracing::warn!(
                 "{} can be reached from other hosts and no token is asked for: whoever reaches it can run commands",
                 listener.address

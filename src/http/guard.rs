@@ -146,7 +146,7 @@ fn host_name(host: &str) -> String {
 fn is_loopback_name(name: &str) -> bool {
     name == "localhost"
         || name.ends_with(".localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 /// Whether a page of this origin lives at the very host and port it calls.
@@ -172,6 +172,8 @@ mod tests {
             "127.0.0.1:1",
             "127.1.2.3",
             "[::1]:8080",
+            "[::ffff:127.0.0.1]:8080",
+            "[::ffff:7f00:1]",
             "a.localhost",
             "box.test:9",
             "localhost.",
@@ -184,6 +186,7 @@ mod tests {
             "localhost.evil.example",
             "10.0.0.1",
             "[::2]",
+            "[::ffff:10.0.0.1]:8080",
             "127.0.0.1.evil.example",
         ] {
             assert!(matches!(admit(&access, &call(host)), Err(TurnedAway::Host(_))), "{host}");

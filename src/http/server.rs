@@ -62,6 +62,16 @@ impl Listener {
         let address = socket.local_addr()?;
         Ok(Self { socket: Async::new(socket)?, address })
     }
+
+    /// Whether only this host reaches it. An address of IPv4 in the form of IPv6 is still that address.
+    pub(crate) fn is_on_loopback(&self) -> bool {
+        self.address.ip().to_canonical().is_loopback()
+    }
+
+    /// Whether it is reached at a loopback address, perhaps at others too.
+    fn takes_loopback(&self) -> bool {
+        self.is_on_loopback() || self.address.ip().to_canonical().is_unspecified()
+    }
 }
 
 /// Serves connections until told to go away.
@@ -139,9 +149,8 @@ impl Server {
 
     /// Accepts connections until the shutdown begins.
     pub(crate) async fn accept(self, listener: Listener) {
-        let ip = listener.address.ip();
-        let on_loopback = ip.is_loopback();
-        if on_loopback || ip.is_unspecified() {
+        let on_loopback = listener.is_on_loopback();
+        if listener.takes_loopback() {
             self.application.ports.is_own(listener.address.port());
         }
         let accept = async {
@@ -371,5 +380,30 @@ impl Clock {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_listener_is_reached() {
+        for (address, on_loopback, takes_loopback) in [
+            ("127.0.0.1:80", true, true),
+            ("127.1.2.3:80", true, true),
+            ("[::1]:80", true, true),
+            ("[::ffff:127.0.0.1]:80", true, true),
+            ("0.0.0.0:80", false, true),
+            ("[::]:80", false, true),
+            ("[::ffff:0.0.0.0]:80", false, true),
+            ("10.0.0.1:80", false, false),
+            ("[::ffff:10.0.0.1]:80", false, false),
+        ] {
+            let mut listener = Listener::new(TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+            listener.address = address.parse().unwrap();
+            assert_eq!(listener.is_on_loopback(), on_loopback, "{address}");
+            assert_eq!(listener.takes_loopback(), takes_loopback, "{address}");
+        }
     }
 }
