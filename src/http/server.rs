@@ -3,6 +3,7 @@
 //! On shutdown the listeners close, streams end with a word, connections without a whole request close at once and busy ones
 //! after their answer; what is left when the time is up is cut.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -14,8 +15,11 @@ use std::time::{Duration, Instant};
 
 use async_io::{Async, Timer};
 use futures_lite::FutureExt;
+use hyper::body::Incoming;
+use hyper::header::UPGRADE;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Version};
 
 use super::context::{self, Client};
 use super::forward_proxy::ForwardProxy;
@@ -243,11 +247,11 @@ impl Server {
         let ahead = Arc::new(ReadAhead::holding(read));
         let application = self.application.clone();
         let changes = application.changes.clone();
-        let service = service_fn(move |request| {
+        let service = service_fn(move |request: Request<Incoming>| {
             // Here and not in the future, which hyper polls only after it has read on.
             client.presence.begin();
             let (application, client) = (application.clone(), client.clone());
-            async move { Ok::<_, std::convert::Infallible>(application.answer(request, client).await) }
+            async move { Ok::<_, Infallible>(application.answer(without_old_upgrade(request), client).await) }
         });
         let io = Io::new(socket.clone(), presence.clone(), ahead.clone());
         let mut connection = protocol(!seat.is_standing).serve_connection(io, service);
@@ -321,6 +325,14 @@ fn protocol(keeps_alive: bool) -> http1::Builder {
     builder.max_buf_size(HEAD_BYTES_MAX).max_header_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
     builder.keep_alive(keeps_alive);
     builder
+}
+
+/// In HTTP/1.0 nobody asks for another protocol, whatever the header says (RFC 9110, 7.8).
+fn without_old_upgrade(mut request: Request<Incoming>) -> Request<Incoming> {
+    if request.version() < Version::HTTP_11 {
+        request.headers_mut().remove(UPGRADE);
+    }
+    request
 }
 
 /// No request has begun: a head that is half there is not waited for.
