@@ -21,6 +21,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) origin: Option<&'a str>,
     /// The `Sec-Fetch-Site` header.
     pub(crate) fetch_site: Option<&'a str>,
+    /// A browser opens what is asked for as a page of its own: a link was followed, or a form of GET sent.
+    pub(crate) is_navigation: bool,
     /// An OPTIONS request that asks what a page may do.
     pub(crate) is_preflight: bool,
     /// Whether the listener is bound to a loopback address.
@@ -47,6 +49,9 @@ impl<'a> Caller<'a> {
             host: header("host"),
             origin: header("origin"),
             fetch_site: header("sec-fetch-site"),
+            is_navigation: method == "GET"
+                && header("sec-fetch-mode") == Some("navigate")
+                && header("sec-fetch-dest") == Some("document"),
             is_preflight: method == "OPTIONS" && header("access-control-request-method").is_some(),
             on_loopback,
             tokens,
@@ -61,7 +66,7 @@ pub(crate) enum TurnedAway {
     Host(String),
     /// A page of this origin may not call.
     Origin(String),
-    /// The browser says that another site makes the request.
+    /// The browser says that another site makes the request, or another origin of this site: every port of `localhost` is one.
     CrossSite,
     /// The token is missing or wrong.
     Token,
@@ -69,6 +74,9 @@ pub(crate) enum TurnedAway {
 
 /// Paths that need no token: a health check has none, and the page must load before it can ask for one.
 const OPEN: [&str; 3] = ["/health", "/docs", "/docs/"];
+
+/// Pages that a link may lead to from another port of this host: they are for people, and everything behind them asks again.
+const PAGES: [&str; 6] = ["/", "/docs", "/docs/", "/swagger", "/swagger/index.html", "/terminal"];
 
 /// Decides about a request.
 pub(crate) fn admit(access: &Access, caller: &Caller<'_>) -> Result<(), TurnedAway> {
@@ -88,10 +96,7 @@ pub(crate) fn admit(access: &Access, caller: &Caller<'_>) -> Result<(), TurnedAw
         return Err(TurnedAway::Origin(origin.to_owned()));
     }
     let any_origin = access.cors_allow_origins.iter().any(|o| o == "*");
-    if caller.fetch_site.is_some_and(|site| site.eq_ignore_ascii_case("cross-site"))
-        && !allowed
-        && !any_origin
-    {
+    if is_foreign(caller) && !allowed && !any_origin {
         return Err(TurnedAway::CrossSite);
     }
     match &access.token {
@@ -104,6 +109,14 @@ pub(crate) fn admit(access: &Access, caller: &Caller<'_>) -> Result<(), TurnedAw
         }
         _ => Ok(()),
     }
+}
+
+/// Whether the browser says that a page of another origin asks. What a person asks for, by typing the address, is `none`.
+fn is_foreign(caller: &Caller<'_>) -> bool {
+    let is = |site: &str| caller.fetch_site.is_some_and(|found| found.eq_ignore_ascii_case(site));
+    // `same-origin` would be said of this one.
+    let follows_link = caller.is_navigation && PAGES.contains(&caller.path);
+    is("cross-site") || (is("same-site") && !follows_link)
 }
 
 /// Whether this is the token, found out in the same time whatever it is.
@@ -209,7 +222,11 @@ mod tests {
         check(&access, Some("https://evil.example"), None, false);
         check(&access, Some("null"), None, false);
         check(&access, None, Some("cross-site"), false);
+        check(&access, None, Some("same-site"), false);
+        check(&access, None, Some("Same-Site"), false);
+        check(&access, Some("http://localhost:3000"), Some("same-site"), false);
         check(&access, None, Some("none"), true);
+        check(&access, None, Some("same-origin"), true);
         check(&access, None, None, true);
         let one = Access { cors_allow_origins: vec!["https://app.example".to_owned()], ..Access::default() };
         check(&one, Some("https://app.example"), Some("cross-site"), true);
@@ -218,6 +235,40 @@ mod tests {
         let any = Access { cors_allow_origins: vec!["*".to_owned()], ..Access::default() };
         check(&any, Some("https://evil.example"), Some("cross-site"), true);
         check(&any, None, Some("cross-site"), true);
+        check(&any, None, Some("same-site"), true);
+        let neighbour =
+            Access { cors_allow_origins: vec!["http://localhost:3000".to_owned()], ..Access::default() };
+        check(&neighbour, Some("http://localhost:3000"), Some("same-site"), true);
+        check(&neighbour, None, Some("same-site"), false);
+    }
+
+    #[test]
+    fn links_lead_to_pages_and_nowhere_else() {
+        #[track_caller]
+        fn check(asked: (&str, &'static str), site: &'static str, mode: &str, dest: &str, ok: bool) {
+            let header = |name| match name {
+                "host" => Some("localhost:8080"),
+                "sec-fetch-site" => Some(site),
+                "sec-fetch-mode" => Some(mode),
+                "sec-fetch-dest" => Some(dest),
+                _ => None,
+            };
+            let admitted = admit(&Access::default(), &Caller::new(asked, header, None, true));
+            assert_eq!(admitted.is_ok(), ok, "{asked:?} {site} {mode} {dest}");
+        }
+        for page in PAGES {
+            check(("GET", page), "same-site", "navigate", "document", true);
+            check(("GET", page), "cross-site", "navigate", "document", false);
+            check(("GET", page), "same-site", "navigate", "iframe", false);
+            check(("GET", page), "same-site", "no-cors", "document", false);
+            check(("POST", page), "same-site", "navigate", "document", false);
+        }
+        for path in ["/port/3000", "/port/3000/", "/process", "/terminal/ws", "/docs/docs.js"] {
+            check(("GET", path), "same-site", "navigate", "document", false);
+            check(("GET", path), "same-site", "no-cors", "image", false);
+            check(("GET", path), "none", "navigate", "document", true);
+            check(("GET", path), "same-origin", "no-cors", "script", true);
+        }
     }
 
     #[test]

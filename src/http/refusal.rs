@@ -186,7 +186,7 @@ impl Refusal {
                 format!("requests from the origin `{origin}` are refused: allow it with --cors-allow-origin")
             }
             Self::TurnedAway(TurnedAway::CrossSite) => {
-                "cross-site requests are refused: allow the origin with --cors-allow-origin".to_owned()
+                "cross-origin requests are refused: allow the origin with --cors-allow-origin".to_owned()
             }
             Self::Mcp(why) => why.to_string(),
             Self::Panic => "internal error".to_owned(),
