@@ -4,17 +4,18 @@
 //! the viewer is shown. A message waits for the program that is to read it, and nothing else is read from this viewer meanwhile.
 //! The first half that ends ends both.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use async_io::Timer;
+use async_io::{Async, Timer};
 use async_tungstenite::tungstenite::protocol::frame::Utf8Bytes;
 use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use async_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use async_tungstenite::tungstenite::{Error as SocketError, Message};
 use async_tungstenite::{WebSocketReceiver, WebSocketSender, WebSocketStream};
-use futures_lite::{FutureExt, StreamExt};
+use futures_lite::future::zip;
+use futures_lite::{FutureExt, StreamExt, io};
 
 use super::context::Context;
 use super::upgraded::Upgraded;
@@ -52,13 +53,8 @@ struct Farewell {
 
 /// Shows a terminal until one side has enough.
 pub(crate) async fn serve(upgraded: Upgraded, context: Context, name: String, wanted: Wanted) {
-    // All that is sent is sent whole at once: a buffer that waits for more would only be a second copy.
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BYTES)
-        .write_buffer_size(0)
-        .max_message_size(Some(MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(MESSAGE_BYTES_MAX));
-    let socket = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await;
+    let raw = upgraded.socket();
+    let socket = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config())).await;
     let (mut sender, mut receiver) = socket.split();
     let farewell = match context.sandbox.view_terminal(&name, wanted).await {
         Ok(viewer) => {
@@ -78,8 +74,17 @@ pub(crate) async fn serve(upgraded: Upgraded, context: Context, name: String, wa
         }
     };
     if let Some(farewell) = farewell {
-        farewell.say(&mut sender, &mut receiver).await;
+        farewell.say(&mut sender, &mut receiver, &raw).await;
     }
+}
+
+fn config() -> WebSocketConfig {
+    // All that is sent is sent whole at once: a buffer that waits for more would only be a second copy.
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
+        .write_buffer_size(0)
+        .max_message_size(Some(MESSAGE_BYTES_MAX))
+        .max_frame_size(Some(MESSAGE_BYTES_MAX))
 }
 
 /// Takes what the viewer says, until it has enough. `None`: it has closed, or is gone.
@@ -198,18 +203,32 @@ impl Farewell {
         Some(Self { code, reason })
     }
 
-    /// Says it, and waits for the answer for a while: a connection that is closed over unread bytes takes back what was sent.
-    async fn say(self, sender: &mut WebSocketSender<Upgraded>, receiver: &mut WebSocketReceiver<Upgraded>) {
+    /// Says it, and reads on until the other side closes, for a while: a connection that is closed over unread bytes takes back what was sent.
+    async fn say(
+        self,
+        sender: &mut WebSocketSender<Upgraded>,
+        receiver: &mut WebSocketReceiver<Upgraded>,
+        mut raw: &Async<TcpStream>,
+    ) {
         let mut reason = self.reason;
         while reason.len() > REASON_BYTES_MAX {
             reason.pop();
         }
         let frame = CloseFrame { code: self.code, reason: Utf8Bytes::from(reason) };
+        let say = async {
+            sender.send(Message::Close(Some(frame))).await.ok();
+            // Who is gone has closed already.
+            raw.get_ref().shutdown(Shutdown::Write).ok();
+        };
+        // At once: who sends something long may read nothing before it is through.
+        let hear = async {
+            // Whatever comes is the answer, or was sent before it was known that it is over.
+            while let Some(Ok(_)) = receiver.next().await {}
+            // Behind something that was no message there are no messages any more.
+            io::copy(&mut raw, &mut io::sink()).await.ok();
+        };
         let said = async {
-            if sender.send(Message::Close(Some(frame))).await.is_ok() {
-                // Whatever comes is the answer, or was sent before it was known that it is over.
-                while let Some(Ok(_)) = receiver.next().await {}
-            }
+            zip(say, hear).await;
         };
         within(FAREWELL_MAX, said).await;
     }
@@ -221,3 +240,6 @@ async fn within(time: Duration, what: impl Future<Output = ()>) {
     };
     what.or(time_up).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,11 @@ impl Upgraded {
     pub(super) fn new(socket: Arc<Async<TcpStream>>, read: Vec<u8>) -> Self {
         Self { socket, read, taken: 0 }
     }
+
+    /// The socket itself, for who knows that nothing that was read counts any more.
+    pub(crate) fn socket(&self) -> Arc<Async<TcpStream>> {
+        self.socket.clone()
+    }
 }
 
 impl AsyncRead for Upgraded {
