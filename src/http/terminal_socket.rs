@@ -30,6 +30,10 @@ const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// Read at a time of a viewer: most of it are single keys.
 const READ_BYTES: usize = 4 * 1024;
 
+/// Written and not yet taken by the network: one message of output, as large as it is when each byte of the past is escaped, and pongs. When
+/// there is no room, only the latest ping is answered, as RFC 6455 (5.5.3) has it.
+const UNSENT_BYTES_MAX: usize = 2 * 1024 * 1024;
+
 /// How often a viewer is asked whether it is there, and how long it may say nothing. Every client answers by itself.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const SILENCE_MAX: Duration = Duration::from_mins(2);
@@ -83,6 +87,7 @@ fn config() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BYTES)
         .write_buffer_size(0)
+        .max_write_buffer_size(UNSENT_BYTES_MAX)
         .max_message_size(Some(MESSAGE_BYTES_MAX))
         .max_frame_size(Some(MESSAGE_BYTES_MAX))
 }
