@@ -208,14 +208,17 @@ fn scan(id: ProcessId, groups: Option<&ControlGroup>) -> HashMap<u32, Stat> {
     reason = "there is no event for the end of an execve, and this thread may block"
 )]
 fn environ(pid: u32, stat: Stat) -> Vec<u8> {
+    let read = || fs::read(proc(pid).join("environ")).unwrap_or_default();
     for _ in 0..EXEC_LOOKS_MAX {
-        let environ = fs::read(proc(pid).join("environ")).unwrap_or_default();
-        let in_exec = environ.is_empty()
-            && !stat.is_kernel
-            && fs::read(proc(pid).join("cmdline")).is_ok_and(|line| line.is_empty())
+        let environ = read();
+        if !environ.is_empty() || stat.is_kernel {
+            return environ;
+        }
+        let in_exec = fs::read(proc(pid).join("cmdline")).is_ok_and(|line| line.is_empty())
             && Stat::read(pid).is_some_and(|now| !now.is_dead && now.started == stat.started);
         if !in_exec {
-            return environ;
+            // It may have been, when the environment was read.
+            return read();
         }
         std::thread::sleep(EXEC_PAUSE);
     }
