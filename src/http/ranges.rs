@@ -41,8 +41,8 @@ pub(crate) fn parse(header: Option<&str>, size: u64) -> Wanted {
         };
     }
     // More than a number holds is more than any file has.
-    let total = ranges.iter().fold(0u64, |total, range| total.saturating_add(range.end - range.start));
-    if ranges.len() > RANGES_MAX || total > size {
+    let total = ranges.iter().try_fold(0u64, |total, range| total.checked_add(range.end - range.start));
+    if ranges.len() > RANGES_MAX || total.is_none_or(|total| total > size) {
         // Overlapping ranges are somebody's attack, or a mistake; the whole file answers them.
         return Wanted::All;
     }
