@@ -21,12 +21,14 @@ use crate::sandbox::{Figures, OutputFigures, OwnFigures, ProcessFigures};
 ))]
 pub(crate) async fn get(request: Request<Context>) -> Result<Response, Refusal> {
     let context = request.state();
+    // First: a stream that ends meanwhile shall leave no lag of a follower that is not counted.
+    let open = (context.followers.load(Ordering::Relaxed) as u64, context.watches.get());
     let figures = context.sandbox.figures().await;
     let mut out = Exposition::default();
     tell_daemon(&mut out, context, &figures);
     tell_http(&mut out, context);
     tell_processes(&mut out, context, &figures.processes);
-    tell_output(&mut out, context, &figures.output);
+    tell_output(&mut out, context, open, &figures.output);
     tell_files(&mut out, &figures);
     tell_own(&mut out, &figures.own);
     Ok(respond::whole(200, CONTENT_TYPE, out.finish().into_bytes()))
@@ -124,7 +126,12 @@ fn tell_processes(out: &mut Exposition, context: &Context, figures: &ProcessFigu
     }
 }
 
-fn tell_output(out: &mut Exposition, context: &Context, figures: &OutputFigures) {
+fn tell_output(
+    out: &mut Exposition,
+    context: &Context,
+    (streams, watches): (u64, u64),
+    figures: &OutputFigures,
+) {
     let mut printed =
         out.family(Kind::Counter, "boxd_output_bytes_total", "Bytes that commands have printed.");
     for (stream, bytes) in figures.printed {
@@ -144,8 +151,6 @@ fn tell_output(out: &mut Exposition, context: &Context, figures: &OutputFigures)
         "Bytes that may be stored (--max-log-bytes-total).",
         figures.stored_max,
     );
-    let watches = context.watches.get();
-    let streams = context.followers.load(Ordering::Relaxed) as u64;
     let mut open = out.family(Kind::Gauge, "boxd_followers", "Streams that are followed.");
     open.sample(&[("kind", "output")], streams.saturating_sub(watches));
     open.sample(&[("kind", "watch")], watches);
