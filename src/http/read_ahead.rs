@@ -37,7 +37,7 @@ struct Inner {
 impl ReadAhead {
     /// With bytes that somebody else has read.
     pub(crate) fn holding(bytes: Vec<u8>) -> Self {
-        Self { inner: Mutex::new(Inner { bytes, ..Inner::default() }) }
+        Self { inner: Mutex::new(Inner { bytes, hyper_reads: false }) }
     }
 
     /// hyper gets its turn.
