@@ -63,6 +63,8 @@ impl Terminals {
             let leader = session.shell.pid();
             blocking::unblock(move || shell::kill_session(leader)).await;
             session.read_rest().await;
+            // Before anybody learns of the end: who has seen a session end finds its place free.
+            self.forget(session).await;
             session.end(exited.map_or(Ending::Unseen, |exited| Ending::Shell(exited.status)));
             lock(&self.inner.sessions).remove(&session.key);
         } else if let Some(exited) = exited {
@@ -73,7 +75,8 @@ impl Terminals {
             let pid = session.shell.pid();
             children::reap(pid, || pidfd::reap_child(pid));
         }
-        drop(pass);
-        self.forget(session).await;
+        if pass.is_none() {
+            self.forget(session).await;
+        }
     }
 }
