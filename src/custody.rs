@@ -29,7 +29,7 @@ use crate::sys::pidfd::PidFd;
 
 pub(crate) use crate::keeper::protocol::{Exited, Key, Report};
 pub(crate) use deposit::Deposit;
-pub(crate) use handover::{Handover, Held, Stray};
+pub(crate) use handover::{Handover, Held, Orphaned, Survivor};
 pub(crate) use journal::{Frame, Journal, JournalReader};
 pub(crate) use outbox::Outbox;
 

@@ -14,6 +14,7 @@ use crate::custody::Handover;
 use crate::http::{self, Listener, Server, Shutdown};
 use crate::keeper::{self, Comeback};
 use crate::listen;
+use crate::process;
 use crate::runtime::Runtime;
 use crate::sandbox::{FromKeeper, Sandbox};
 use crate::sys::descriptors;
@@ -57,7 +58,7 @@ pub fn run(config: &Config) -> Result<ExitCode, String> {
 fn work(config: &Config, packets: Packets) -> Result<ExitCode, String> {
     // What people see in a list of processes. It is no worse without.
     rustix::thread::set_name(c"boxd-worker").ok();
-    match Handover::receive(&packets) {
+    match Handover::receive(&packets, process::survivors) {
         Ok(handover) => serve(config, Some(FromKeeper { packets: Arc::new(packets), handover })),
         // Told to go away before it began.
         Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(ExitCode::SUCCESS),
@@ -228,7 +229,7 @@ async fn until_the_end(
 pub fn doctor(config: &Config) -> (String, bool) {
     descriptors::raise_limit();
     if !config.control_groups {
-        crate::process::without_groups();
+        process::without_groups();
     }
     // Whether that was allowed is in the report.
     oom::protect_daemon().ok();

@@ -18,6 +18,8 @@
 //! keeper                                    worker
 //!   │ ── start, with one end of the pair ──> │
 //!   │ <─────────────── Hello ─────────────── │
+//!   │ ── Look, if a start was cut short ───> │ looks which children of the keeper live
+//!   │ <─────────────── Looked ────────────── │
 //!   │ ── Welcome + listeners, Journal,       │
 //!   │    Held…, Exited…, Stray…, Ready ────> │ restores
 //!   │ <────── Journal, Serving ───────────── │
@@ -130,6 +132,8 @@ struct Keeper {
     /// How often a worker has died that was to go on.
     restarts: u32,
     report: Option<Report>,
+    /// The worker that has just looked which children live.
+    has_looked: Option<Pid>,
     /// The worker is of another program since.
     is_renewal_due: bool,
     /// How often it was told to go away.
@@ -191,6 +195,7 @@ pub(crate) fn run(listeners: Vec<TcpListener>) -> Result<Comeback, String> {
         upgrades: 0,
         restarts: 0,
         report: None,
+        has_looked: None,
         is_renewal_due: false,
         told_to_end: 0,
         has_served: false,
@@ -213,6 +218,7 @@ fn keep(mut keeper: Keeper) -> Result<ExitCode, String> {
         if let Some(code) = keeper.reap() {
             return Ok(code);
         }
+        keeper.hand_over_to_who_has_looked();
         if keeper.told_to_end > 0 && keeper.workers.is_empty() {
             return Ok(ExitCode::SUCCESS);
         }

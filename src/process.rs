@@ -54,6 +54,7 @@ pub(crate) use stats::Stats;
 pub(crate) use supervise::{Started, Supervisor};
 pub(crate) use table::{Memory, ProcessTable};
 pub(crate) use tail::Tail;
+pub(crate) use unborn::survivors;
 
 #[cfg(test)]
 mod tests;

@@ -108,7 +108,7 @@ impl Deaths {
 impl Sandbox {
     /// Opens the log folder, starts the threads, and goes on where an earlier worker was killed.
     pub(crate) fn open(config: &Config, runtime: &Runtime, kept: Option<FromKeeper>) -> io::Result<Self> {
-        let Start { ids, custody, mut history, mut held, strays, since_ms, deaths, environment, restarts } =
+        let Start { ids, custody, mut history, mut held, orphaned, since_ms, deaths, environment, restarts } =
             Start::new(kept)?;
         let logs = open_logs(config, &ids, custody.clone())?;
         let pump = Pump::start(config.pump_threads, Box::new(runtime.clone()))?;
@@ -144,7 +144,7 @@ impl Sandbox {
         let terminals = open_terminals(config, &supervisor);
         // Before the processes, which let go what is none of theirs.
         terminals.adopt(&mut held);
-        supervisor.adopt(history, held, strays);
+        supervisor.adopt(history, held, orphaned);
         resume_monitors(&supervisor, monitored);
         if std::process::id() == INIT_PID {
             process::reap_as_init()?;

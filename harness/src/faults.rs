@@ -8,6 +8,7 @@
 //! tried; nothing is assumed. The seed is printed, and makes the same choices again.
 
 mod api;
+mod births;
 mod clock;
 mod cut_clients;
 mod daemon;
@@ -40,9 +41,10 @@ pub(crate) use self::{
 /// Tries a fault and tells.
 type Fault = (&'static str, fn(&Suite) -> io::Result<Vec<Row>>);
 
-const FAULTS: [Fault; 13] = [
+const FAULTS: [Fault; 14] = [
     ("worker", worker::run),
     ("points", points::run),
+    ("births", births::run),
     ("upgrade", upgrade::run),
     ("disk", disk::run),
     ("refused-writes", refused_writes::run),

@@ -26,12 +26,28 @@ pub(crate) struct Held {
     pub(crate) exited: Option<Exited>,
 }
 
+/// A living child of nobody, and the process in its environment.
+#[derive(Debug)]
+pub(crate) struct Survivor {
+    pub(crate) mark: String,
+    pub(crate) child: PidFd,
+}
+
 /// A child of nobody that ended while a start was under way.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stray {
     pub(crate) exited: Exited,
     /// `None`: it could not be seen.
     pub(crate) lane: Option<Lane>,
+}
+
+/// Children of nobody, when a start was cut short.
+#[derive(Debug, Default)]
+pub(crate) struct Orphaned {
+    pub(crate) strays: Vec<Stray>,
+    /// Those that lived before the keeper said of all others how they ended, the oldest first. `None`: it did not ask, because no
+    /// start was cut short, or because it is an older one.
+    pub(crate) survivors: Option<Vec<Survivor>>,
 }
 
 /// Everything that the last worker left.
@@ -59,14 +75,13 @@ pub(crate) struct Handover {
     pub(crate) journal: Option<OwnedFd>,
     /// By process and run.
     pub(crate) held: BTreeMap<Key, Held>,
-    /// Children of nobody that ended while a start was under way.
-    pub(crate) strays: Vec<Stray>,
+    pub(crate) orphaned: Orphaned,
 }
 
 impl Handover {
-    /// Says hello and takes what there is.
-    pub(crate) fn receive(packets: &Packets) -> io::Result<Self> {
-        packets.send(&encode(&FromWorker::Hello { version: VERSION })?, &[])?;
+    /// Says hello and takes what there is. `look` is asked who lives when a start was cut short.
+    pub(crate) fn receive(packets: &Packets, look: impl Fn() -> Vec<Survivor>) -> io::Result<Self> {
+        packets.send(&encode(&FromWorker::Hello { version: VERSION, looks: true })?, &[])?;
         let mut handover = Self::default();
         loop {
             let Some(packet) = packets.wait()? else {
@@ -74,6 +89,10 @@ impl Handover {
             };
             let mut descriptors = packet.descriptors;
             match decode(&packet.bytes)? {
+                ToWorker::Look {} => {
+                    handover.orphaned.survivors = Some(look());
+                    packets.send(&encode(&FromWorker::Looked {})?, &[])?;
+                }
                 ToWorker::Welcome {
                     version,
                     since_ms,
@@ -111,7 +130,7 @@ impl Handover {
                 ToWorker::Exited { key, exited } => {
                     handover.held.entry(key).or_default().exited = Some(exited);
                 }
-                ToWorker::Stray { exited, lane } => handover.strays.push(Stray { exited, lane }),
+                ToWorker::Stray { exited, lane } => handover.orphaned.strays.push(Stray { exited, lane }),
                 ToWorker::End {} => return Err(io::ErrorKind::Interrupted.into()),
                 // None of these is said before all is handed over (`Worker::welcome`).
                 ToWorker::Reload {}

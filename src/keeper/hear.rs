@@ -23,7 +23,8 @@ impl Keeper {
             return;
         }
         match message {
-            FromWorker::Hello { version } => self.heard_hello(from, role, version),
+            FromWorker::Hello { version, looks } => self.heard_hello(from, role, (version, looks)),
+            FromWorker::Looked {} => self.has_looked = Some(from),
             FromWorker::Hold { key, slots, lane } => self.entries.hold(key, lane, slots, descriptors),
             FromWorker::Born { key, pid } => {
                 if let Some(child) = descriptors.pop().and_then(|fd| PidFd::from_parts(fd, pid)) {
@@ -67,11 +68,13 @@ impl Keeper {
     }
 
     /// A worker of another version is told nothing: it sees that, and ends.
-    fn heard_hello(&mut self, from: Pid, role: Role, version: u32) {
+    fn heard_hello(&mut self, from: Pid, role: Role, (version, looks): (u32, bool)) {
         if version != VERSION || (role == Role::Candidate && self.told_to_end > 0) {
             if let Some(worker) = self.worker(from) {
                 worker.kill();
             }
+        } else if role == Role::Current && looks && self.entries.expects_child() {
+            self.notify_current(Notice::Look);
         } else if role == Role::Current {
             self.hand_over(from);
         } else if self.worker(from).is_some_and(Worker::is_candidate) {
@@ -101,6 +104,17 @@ impl Keeper {
         let is_settled = self.current().is_some_and(|worker| worker.stage >= Stage::Serving);
         if is_settled && !self.strays.is_empty() && !self.entries.expects_child() {
             self.strays.clear();
+        }
+    }
+
+    /// A worker has looked which children live, and everybody was reaped who did not: it is told of them with all the rest.
+    pub(super) fn hand_over_to_who_has_looked(&mut self) {
+        if let Some(pid) = self.has_looked.take()
+            && self
+                .worker(pid)
+                .is_some_and(|worker| worker.role == Role::Current && worker.stage == Stage::Begun)
+        {
+            self.hand_over(pid);
         }
     }
 

@@ -41,8 +41,14 @@ pub(crate) struct Exited {
 /// What a worker says.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum FromWorker {
-    /// It has started and waits for what the keeper holds.
-    Hello { version: u32 },
+    /// It has started and waits for what the keeper holds. `looks`: it knows `Look`.
+    Hello {
+        version: u32,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        looks: bool,
+    },
+    /// It has looked.
+    Looked {},
     /// These descriptors are to outlive the worker. One that is held in a slot already is replaced. Of a command that is about to
     /// be born: its lane.
     Hold {
@@ -87,7 +93,10 @@ pub(crate) struct Report {
 /// What the keeper says.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ToWorker {
-    /// The first message. The bell travels beside, and the listening sockets.
+    /// Before everything else, when a start was cut short: look which children of the keeper live. Of each that does not, the
+    /// worker is told afterwards how it ended.
+    Look {},
+    /// The first message otherwise. The bell travels beside, and the listening sockets.
     Welcome {
         version: u32,
         /// When the keeper started: milliseconds since 1970.
@@ -159,7 +168,10 @@ mod tests {
         }
         let key = Key { boot: 7, serial: 1, run: 0 };
         let exited = Exited { pid: 9, status: ExitStatus::Signal(15), at_ms: 1000, usage: None };
-        check(&FromWorker::Hello { version: 1 }, r#"{"Hello":{"version":1}}"#);
+        check(&FromWorker::Hello { version: 1, looks: false }, r#"{"Hello":{"version":1}}"#);
+        check(&FromWorker::Hello { version: 1, looks: true }, r#"{"Hello":{"version":1,"looks":true}}"#);
+        check(&FromWorker::Looked {}, r#"{"Looked":{}}"#);
+        check(&ToWorker::Look {}, r#"{"Look":{}}"#);
         check(
             &FromWorker::Hold { key, slots: vec![0, 1], lane: None },
             r#"{"Hold":{"key":{"boot":7,"serial":1,"run":0},"slots":[0,1]}}"#,
@@ -178,7 +190,7 @@ mod tests {
     fn a_field_of_a_newer_side_is_passed_over() {
         assert_eq!(
             decode::<FromWorker>(br#"{"Hello":{"version":1,"mood":"good"}}"#).unwrap(),
-            FromWorker::Hello { version: 1 }
+            FromWorker::Hello { version: 1, looks: false }
         );
         assert!(decode::<FromWorker>(b"{\"Sing\":{}}").is_err());
         assert!(decode::<FromWorker>(b"\xff\0").is_err());

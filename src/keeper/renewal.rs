@@ -206,6 +206,7 @@ impl Keeper {
             upgrades: state.upgrades,
             restarts: state.restarts,
             report: state.report,
+            has_looked: None,
             is_renewal_due: false,
             told_to_end: 0,
             has_served: true,

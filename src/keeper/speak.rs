@@ -30,6 +30,7 @@ impl Keeper {
 
     fn tell(&self, worker: &Worker, notice: Notice) -> io::Result<()> {
         match notice {
+            Notice::Look => worker.send(&ToWorker::Look {}, &[]),
             Notice::Welcome => {
                 let welcome = ToWorker::Welcome {
                     version: VERSION,

@@ -76,6 +76,7 @@ impl Program {
 /// What is to be said to a worker, made when there is room for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Notice {
+    Look,
     Welcome,
     Journal,
     Held(Key),
@@ -105,7 +106,7 @@ pub(super) enum Role {
 /// How far a worker has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
-    /// It was started. It is told nothing but to end.
+    /// It was started. It is told nothing but to look, and to end.
     Begun,
     /// It is told everything from the beginning.
     Welcome,
@@ -187,7 +188,7 @@ impl Worker {
         if self.stage >= Stage::Welcome {
             return (!self.notices.is_empty()).then_some(0);
         }
-        self.notices.iter().position(|notice| *notice == Notice::End)
+        self.notices.iter().position(|notice| matches!(notice, Notice::Look | Notice::End))
     }
 
     /// Tells it everything from the beginning, and then what it was to be told otherwise.
@@ -241,12 +242,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn before_it_is_welcome_a_worker_is_told_nothing_but_to_end() {
+    fn before_it_is_welcome_a_worker_is_told_nothing_but_to_look_and_to_end() {
         let (ours, _theirs) = Packets::pair().unwrap();
         let mut worker = Worker::new(Pid::INIT, ours, Role::Current).unwrap();
         worker.notices.extend([Notice::Connection, Notice::Reload, Notice::Stray(0)]);
         assert_eq!(worker.next_notice(), None);
-        worker.notices.push_back(Notice::End);
+        worker.notices.extend([Notice::Look, Notice::End]);
+        assert_eq!(worker.next_notice(), Some(3));
+        worker.notices.remove(3);
         assert_eq!(worker.next_notice(), Some(3));
         worker.welcome([Notice::Welcome, Notice::Ready, Notice::Connection]);
         // Once, and in the order in which a worker can make sense of them.

@@ -17,7 +17,7 @@ use super::state::{Ending, Exit, State};
 use super::stdin::Stdin;
 use super::supervise::{Supervisor, exit, forget};
 use crate::clock;
-use crate::custody::{Deposit, Exited, Held, Key, SLOT_STDERR, SLOT_STDIN, SLOT_STDOUT, Stray};
+use crate::custody::{Deposit, Exited, Held, Key, Orphaned, SLOT_STDERR, SLOT_STDIN, SLOT_STDOUT};
 use crate::id::ProcessId;
 use crate::log::{ExitWatch, Intake, Kept, Log, LogDeposits};
 use crate::sys::pidfd::{ExitStatus, PidFd};
@@ -67,10 +67,10 @@ impl Belongings {
 
 impl Supervisor {
     /// Takes over everything that an earlier worker knew. Blocks on the disk.
-    pub(crate) fn adopt(self: &Arc<Self>, history: History, held: BTreeMap<Key, Held>, strays: Vec<Stray>) {
+    pub(crate) fn adopt(self: &Arc<Self>, history: History, held: BTreeMap<Key, Held>, orphaned: Orphaned) {
         let keys: Vec<Key> = held.keys().copied().collect();
         let mut belongings = Belongings::sort(held, self.ids.boot());
-        super::unborn::find(self, &history, &mut belongings, strays);
+        super::unborn::find(self, &history, &mut belongings, orphaned);
         let mut ended = Vec::new();
         for (id, remembered) in history.processes {
             let theirs = belongings.remove(&id.serial()).unwrap_or_default();

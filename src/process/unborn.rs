@@ -2,7 +2,8 @@
 //!
 //! The keeper holds the pipes of such a start and knows no child. If there is one, it is the keeper's by now: alive, with the
 //! mark of its process in its environment; between `vfork` and `execve`, with the environment of the worker that is dead; or
-//! ended and reaped, and then the keeper has told of it as a stray.
+//! ended and reaped, and then the keeper has told of it as a stray. In this order: who lives is looked up first (`survivors`), and the keeper
+//! tells of the strays afterwards, so nobody ends unseen in between.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::state::State;
 use super::supervise::Supervisor;
 use super::tree::{self, Orphan};
 use crate::clock;
-use crate::custody::Stray;
+use crate::custody::{Orphaned, Survivor};
 use crate::id::ProcessId;
 use crate::log::Kept;
 use crate::sys::lane::Lane;
@@ -31,7 +32,7 @@ pub(super) fn find(
     supervisor: &Arc<Supervisor>,
     history: &History,
     belongings: &mut HashMap<u64, Belongings>,
-    mut strays: Vec<Stray>,
+    orphaned: Orphaned,
 ) {
     let mut unborn: Vec<(ProcessId, u32)> = Vec::new();
     for id in history.processes.keys() {
@@ -47,17 +48,18 @@ pub(super) fn find(
     if unborn.is_empty() {
         return;
     }
-    let mut orphans = settled_orphans();
+    let Orphaned { mut strays, survivors } = orphaned;
+    let mut living = survivors.unwrap_or_else(self::survivors);
     for (id, run) in unborn {
-        let living = orphans.iter().position(|orphan| orphan.mark.as_deref() == Some(&*id.to_string()));
+        let found = living.iter().position(|survivor| survivor.mark == id.to_string());
         let theirs = belongings.get_mut(&id.serial()).and_then(|theirs| theirs.runs.get_mut(&run));
         let Some(held) = theirs else { continue };
-        if let Some(orphan) = living.map(|n| orphans.remove(n))
-            && let Ok(pidfd) = PidFd::open(orphan.pid)
-            && tree::started(orphan.pid) == Some(orphan.started)
-        {
-            supervisor.logs.custody.born(Kept::Run(run).key(id), &pidfd);
-            held.child = Some(pidfd);
+        if let Some(Survivor { child, .. }) = found.map(|n| living.remove(n)) {
+            supervisor.logs.custody.born(Kept::Run(run).key(id), &child);
+            // It may have ended since.
+            let ended = strays.iter().position(|stray| stray.exited.pid == child.pid());
+            held.exited = ended.map(|n| strays.remove(n).exited);
+            held.child = Some(child);
         } else if let Some(n) = strays.iter().position(|stray| may_be(held.lane, stray.lane)) {
             // One start at a time is in a lane (`Turn`), so it is this one's. Only beside a start that a hung file system holds
             // up can there be two, and then it is the oldest for the oldest.
@@ -71,6 +73,17 @@ pub(super) fn find(
 /// Whether a command of one lane may be a child that was seen in another. A lane that nobody saw may be any.
 fn may_be(started_in: Option<Lane>, seen_in: Option<Lane>) -> bool {
     started_in.is_none() || seen_in.is_none() || started_in == seen_in
+}
+
+/// The orphans that are commands of ours, or what these have started as a group of its own; the oldest first.
+pub(crate) fn survivors() -> Vec<Survivor> {
+    let survivor = |orphan: Orphan| {
+        let child = PidFd::open(orphan.pid).ok()?;
+        // Else the number is another's by now, and whoever had it was told of as a stray.
+        let is_it = tree::started(orphan.pid) == Some(orphan.started);
+        Some(Survivor { mark: orphan.mark?, child }).filter(|_| is_it)
+    };
+    settled_orphans().into_iter().filter_map(survivor).collect()
 }
 
 /// The orphans that lead a group, when none is on its way to its program any more.

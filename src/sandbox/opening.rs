@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{DEATHS_IN_A_ROW, Deaths, FINISHED_REQUEST_BYTES_MAX, FromKeeper, VIEWERS_MAX};
 use crate::config::Config;
-use crate::custody::{Custody, Held, Journal, Key, Outbox, Stray};
+use crate::custody::{Custody, Held, Journal, Key, Orphaned, Outbox};
 use crate::environment::Environment;
 use crate::filesystem::{Files, Pending, Root, UploadBounds, Uploads, sweep};
 use crate::id::IdSource;
@@ -131,7 +131,7 @@ pub(super) struct Start {
     pub(super) custody: Custody,
     pub(super) history: History,
     pub(super) held: BTreeMap<Key, Held>,
-    pub(super) strays: Vec<Stray>,
+    pub(super) orphaned: Orphaned,
     pub(super) since_ms: Option<u64>,
     pub(super) deaths: Option<Deaths>,
     pub(super) environment: Environment,
@@ -146,7 +146,7 @@ impl Start {
                 custody: Custody::none(),
                 history: History::default(),
                 held: BTreeMap::new(),
-                strays: Vec::new(),
+                orphaned: Orphaned::default(),
                 since_ms: None,
                 deaths: None,
                 environment: Environment::open(std::env::vars_os(), Custody::none(), &[]),
@@ -169,7 +169,7 @@ impl Start {
             custody,
             history,
             held: handover.held,
-            strays: handover.strays,
+            orphaned: handover.orphaned,
             since_ms: Some(handover.since_ms),
             deaths,
             restarts: handover.restarts,
