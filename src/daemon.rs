@@ -110,7 +110,8 @@ fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, Stri
     let server = http::server(config, sandbox.clone(), upgrader.clone(), runtime.clone(), shutdown.clone());
     begin_tunnel(&sandbox, &runtime, config);
     if let Some(packets) = packets {
-        let (server, runtime, tail) = (server.clone(), runtime.clone(), Arc::default());
+        let (server, runtime, upgrader, tail) =
+            (server.clone(), runtime.clone(), upgrader.clone(), Arc::default());
         let worker = Worker { sandbox, server, runtime, orders, upgrader, tail };
         worker.follow_keeper(packets).map_err(|error| format!("threads cannot be started: {error}"))?;
     }
@@ -123,6 +124,7 @@ fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, Stri
     }
     accept_all(listeners, &server, &runtime, config)?;
     custody.serving();
+    upgrader.served();
     let left = smol::block_on(until_the_end(signals, &server, &shutdown, &ending, config));
     // Its device goes by itself, and a route with it only when it is told.
     smol::block_on(tunnel.retire());

@@ -74,6 +74,9 @@ pub(crate) struct UpgradeStatus {
     pub(crate) bytes_downloaded: Option<u64>,
     /// The program.
     pub(crate) binary_path: Option<PathBuf>,
+    /// The program before, when that was downloaded: nobody starts it again.
+    #[serde(default)]
+    pub(crate) replaces: Option<PathBuf>,
 }
 
 /// See `UpgradeStatus`.
@@ -150,6 +153,17 @@ impl Upgrader {
         Self { program, count, status: Mutex::new(status.unwrap_or_default()), downloaded: Mutex::default() }
     }
 
+    /// The worker serves, so nobody goes back to the program before: one that was downloaded is removed.
+    pub(crate) fn served(&self) {
+        let status = self.lock();
+        if let UpgradeStatus { status: Phase::Completed, replaces: Some(before), binary_path, .. } = &*status
+            && release::is_download(before)
+            && binary_path.as_ref() != Some(before)
+        {
+            std::fs::remove_file(before).ok();
+        }
+    }
+
     /// How far it is.
     pub(crate) fn status(&self) -> UpgradeStatus {
         self.lock().clone()
@@ -199,7 +213,10 @@ impl Upgrader {
         self.step(Step::Validate, |status| status.binary_path = Some(path.clone()));
         let (program, proof) =
             proof::test(&path, sandbox).await.map_err(|why| format!("Binary validation failed: {why}"))?;
-        self.step(Step::Replace, |status| status.version = proof.version);
+        self.step(Step::Replace, |status| {
+            status.version = proof.version;
+            status.replaces = self.program.clone().filter(|program| release::is_download(program));
+        });
         let note = serde_json::to_string(&self.status()).map_err(|error| error.to_string())?;
         tracing::info!("replacing this worker by one of {}", path.display());
         let asked = sandbox.custody().ask_for_upgrade(&path.to_string_lossy(), note, program.as_fd());
@@ -243,5 +260,49 @@ fn without_deleted(path: PathBuf) -> PathBuf {
     match path.to_str().and_then(|text| text.strip_suffix(" (deleted)")) {
         Some(before) => before.into(),
         None => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a program is there after a worker serves that has replaced it by another.
+    fn is_kept(before: PathBuf, after: &str) -> bool {
+        std::fs::write(&before, "").unwrap();
+        let asked = UpgradeStatus {
+            binary_path: Some(after.into()),
+            replaces: Some(before.clone()),
+            ..UpgradeStatus::default()
+        };
+        let note = serde_json::to_string(&asked).unwrap();
+        let failed = Report { note: note.clone(), error: Some("it did not serve".to_owned()) };
+        Upgrader::new(1, Some(failed)).served();
+        assert!(before.exists(), "it goes on");
+        Upgrader::new(1, Some(Report { note, error: None })).served();
+        let is_kept = before.exists();
+        std::fs::remove_file(before).ok();
+        is_kept
+    }
+
+    #[test]
+    fn a_download_that_was_replaced_is_removed_and_nothing_else() {
+        let folder = std::env::temp_dir();
+        let download = folder.join(format!("boxd-upgrade-{:016x}", fastrand::u64(..)));
+        assert!(!is_kept(download.clone(), "/usr/bin/boxd"));
+        assert!(is_kept(download.clone(), download.to_str().unwrap()), "it replaced itself");
+        assert!(is_kept(folder.join(format!("boxd-upgrade-mine-{:x}", fastrand::u64(..))), "/usr/bin/boxd"));
+        let elsewhere = folder.join(format!("boxd-test-{:x}", fastrand::u64(..)));
+        std::fs::create_dir(&elsewhere).unwrap();
+        assert!(is_kept(elsewhere.join("boxd-upgrade-0123456789abcdef"), "/usr/bin/boxd"));
+        std::fs::remove_dir(elsewhere).unwrap();
+    }
+
+    #[test]
+    fn a_note_of_an_older_worker_is_read() {
+        let text = serde_json::to_string(&UpgradeStatus::default()).unwrap();
+        let older = text.replace(r#","replaces":null"#, "");
+        assert_ne!(text, older);
+        assert_eq!(serde_json::from_str::<UpgradeStatus>(&older).unwrap(), UpgradeStatus::default());
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
@@ -26,6 +26,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// How the known server names itself to where releases are.
 const USER_AGENT: &str = "blaxel-sandbox-api/1.0";
+
+/// How the files begin into which programs are downloaded.
+const PREFIX: &str = "boxd-upgrade-";
 
 /// Where a program is, and what it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,9 +130,16 @@ impl Release {
     }
 }
 
+/// Whether this is the path of a program that was downloaded.
+pub(super) fn is_download(path: &Path) -> bool {
+    let number = path.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX));
+    let is_number = |text: &str| text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    path.parent() == Some(&std::env::temp_dir()) && number.is_some_and(is_number)
+}
+
 /// A file that only its owner can read, write and execute.
 fn create() -> io::Result<(PathBuf, File)> {
-    let path = std::env::temp_dir().join(format!("boxd-upgrade-{:016x}", fastrand::u64(..)));
+    let path = std::env::temp_dir().join(format!("{PREFIX}{:016x}", fastrand::u64(..)));
     let file = File::options().write(true).create_new(true).mode(0o700).open(&path)?;
     Ok((path, file))
 }
