@@ -251,7 +251,11 @@ impl Server {
             // Here and not in the future, which hyper polls only after it has read on.
             client.presence.begin();
             let (application, client) = (application.clone(), client.clone());
-            async move { Ok::<_, Infallible>(application.answer(without_old_upgrade(request), client).await) }
+            // hyper keeps the room of this future for as long as the connection lives: of a box it is two words, and a stream is an answer
+            // whose future is over.
+            Box::pin(async move {
+                Ok::<_, Infallible>(application.answer(without_old_upgrade(request), client).await)
+            })
         });
         let io = Io::new(socket.clone(), presence.clone(), ahead.clone());
         let mut connection = protocol(!seat.is_standing).serve_connection(io, service);
