@@ -15,12 +15,14 @@ use std::time::{Duration, Instant};
 
 use async_io::{Async, Timer};
 use futures_lite::FutureExt;
+use futures_lite::future::Boxed;
 use hyper::body::Incoming;
 use hyper::header::UPGRADE;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Version};
+use hyper::{Request, Response, Version};
 
+use super::body::ResponseBody;
 use super::context::{self, Client};
 use super::forward_proxy::ForwardProxy;
 use super::io::Io;
@@ -101,6 +103,9 @@ enum Ending {
     /// It waits for a request, and is to be passed to the next worker.
     Passed,
 }
+
+/// What hyper is given.
+type Answered = Result<Response<ResponseBody>, Infallible>;
 
 impl Server {
     /// A server of an application.
@@ -245,18 +250,8 @@ impl Server {
         let socket = Arc::new(socket);
         let Client { presence, on_loopback, then, .. } = client.clone();
         let ahead = Arc::new(ReadAhead::holding(read));
-        let application = self.application.clone();
-        let changes = application.changes.clone();
-        let service = service_fn(move |request: Request<Incoming>| {
-            // Here and not in the future, which hyper polls only after it has read on.
-            client.presence.begin();
-            let (application, client) = (application.clone(), client.clone());
-            // hyper keeps the room of this future for as long as the connection lives: of a box it is two words, and a stream is an answer
-            // whose future is over.
-            Box::pin(async move {
-                Ok::<_, Infallible>(application.answer(without_old_upgrade(request), client).await)
-            })
-        });
+        let (application, changes) = (self.application.clone(), self.application.changes.clone());
+        let service = service_fn(move |request| answer(&application, request, &client));
         let io = Io::new(socket.clone(), presence.clone(), ahead.clone());
         let mut connection = protocol(!seat.is_standing).serve_connection(io, service);
         let mut stop = Some(self.shutdown.listen());
@@ -321,6 +316,17 @@ impl Server {
             linger(&socket).await;
         }
     }
+}
+
+/// The answer to a request, which begins now.
+///
+/// hyper keeps the room of this future for as long as the connection lives: of a box it is two words, and a stream is an answer whose future
+/// is over.
+fn answer(application: &Arc<Application>, request: Request<Incoming>, client: &Client) -> Boxed<Answered> {
+    // Here and not in the future, which hyper polls only after it has read on.
+    client.presence.begin();
+    let (application, client) = (application.clone(), client.clone());
+    Box::pin(async move { Ok(application.answer(without_old_upgrade(request), client).await) })
 }
 
 /// HTTP as it is spoken here.
