@@ -28,10 +28,11 @@ accept NAME:
     INSTA_UPDATE=always cargo test --test replay -- {{NAME}}
     git diff --stat -- snapshots
 
-# Runs each case against a boxd of its own, and holds the run to every profile; the pages are in target/clean
+# Runs each case against a boxd of its own, and one behind a script; holds the runs to every profile; the pages are in target/clean
 [group('check')]
 conformance:
     harness/clean/run
+    harness/clean/run_restarted
 
 # Holds the fixtures to their JSON Schema as editors do
 [group('check')]

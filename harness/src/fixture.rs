@@ -204,15 +204,31 @@ pub enum Need {
 }
 
 impl Need {
+    /// What is needed, in a word or two, for a program.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Settings => "settings",
+            Self::Place => "place",
+            Self::OwnDaemon => "own-daemon",
+            Self::Root => "root",
+            Self::Terminate => "terminate",
+            Self::KillKeeper => "kill-keeper",
+            Self::Kill => "kill",
+            Self::Machine => "machine",
+            Self::WorkingFolder => "working-folder",
+            Self::Directory => "directory",
+        }
+    }
+
     /// What is needed, for a person.
     pub fn sentence(self) -> &'static str {
         match self {
-            Self::Settings => "needs a daemon with settings of its own",
-            Self::Place => "needs a daemon in a place of its own",
+            Self::Settings => "needs a daemon with settings of its own (--reset-as-wanted gives it them)",
+            Self::Place => "needs a daemon in a place of its own (--reset-as-wanted gives it one)",
             Self::OwnDaemon => "needs a daemon of its own (--reset-cmd makes it that)",
             Self::Root => "needs a daemon that is root's",
-            Self::Terminate => "ends the daemon",
-            Self::KillKeeper => "kills the daemon's keeper",
+            Self::Terminate => "ends the daemon (--reset-as-wanted makes that possible)",
+            Self::KillKeeper => "kills the daemon's keeper (--reset-as-wanted makes that possible)",
             Self::Kill => "kills the server (--kill-cmd says how)",
             Self::Machine => "runs a program on the server's machine (--local says that this is it)",
             Self::WorkingFolder => {

@@ -16,7 +16,9 @@ use rustix::net::{AddressFamily, SocketType, bind, listen as take_connections, s
 
 use crate::{
     bench::{pass_through, relay},
-    callbacks, drive, faults, upstream,
+    callbacks, drive, faults,
+    restart::quoted,
+    upstream,
 };
 
 /// The first argument that makes a binary of the harness the helper.
@@ -67,7 +69,7 @@ pub fn run_if_asked() -> Option<ExitCode> {
 /// # Errors
 /// The running binary's path isn't known.
 pub fn command_line() -> io::Result<String> {
-    Ok(format!("'{}' {WORD}", env::current_exe()?.display().to_string().replace('\'', r"'\''")))
+    Ok(format!("{} {WORD}", quoted(&env::current_exe()?.display().to_string())))
 }
 
 /// Listens until it is killed.

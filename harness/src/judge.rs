@@ -11,6 +11,7 @@ use crate::{
     fixture::{Need, Source},
     helper, probe,
     profile::Profile,
+    restart::{NotStarted, Restarted},
     run::{Failure, Home, Report, run},
     site::Site,
     target::Target,
@@ -140,47 +141,79 @@ pub fn judge(case: &Case, target: &Target, site: &Site, profile: &Profile) -> Ju
 /// Starts a program for a case as the case wants it, runs the case against it and judges it. That it starts, and ends with exit code 0
 /// when it is asked to, is part of the case.
 pub fn judge_program(case: &Case, program: &Path, profile: &Profile) -> Judgement {
-    if let Some(reason) = needless(case, profile) {
+    if let Some(reason) = needless(case, profile).or_else(|| impossible(case)) {
         return Judgement::skipped(case, reason);
-    }
-    if case.fixture.needs_root && !rustix::process::geteuid().is_root() {
-        return Judgement::skipped(case, Need::Root.sentence());
-    }
-    if case.fixture.place.is_some_and(|place| !place.is_possible()) {
-        return Judgement::skipped(case, Need::Place.sentence());
-    }
-    let (log, began) = (WireLog::default(), Instant::now());
-    let failure = |step, sentence| Failure { step, source: case.fixture.source, sentence };
-    let daemon = match Daemon::start(program, &case.fixture) {
-        Ok(daemon) => daemon,
-        Err(sentence) => {
-            let report =
-                Report { failures: vec![failure(1, sentence)], stopped_at: Some(1), ..Report::default() };
-            return judged(case, &report, profile, (&log, began));
-        }
-    };
-    match probe::missing_limit(&case.fixture, daemon.target()) {
-        Ok(None) => {}
-        Ok(Some(reason)) | Err(reason) => return Judgement::skipped(case, reason),
     }
     let helper = match helper::command_line() {
         Ok(helper) => helper,
         Err(error) => return Judgement::skipped(case, error.to_string()),
     };
-    let directory = daemon.directory().display().to_string();
-    let home = Home {
-        daemon: Some(&daemon),
-        directory: Some(&directory),
-        helper: Some(&helper),
-        kill_command: None,
+    let (log, began) = (WireLog::default(), Instant::now());
+    let daemon = match Daemon::start(program, &case.fixture) {
+        Ok(daemon) => daemon,
+        Err(sentence) => return judged(case, &not_started(case, sentence), profile, (&log, began)),
     };
-    let mut report = run(case, &daemon.target().logged(&log), home);
-    let said = daemon.log();
-    if let Err(sentence) = daemon.stop() {
-        let step = case.fixture.steps.len();
-        report.failures.push(failure(step, format!("{sentence}\nit said:\n{said}")));
+    if let Ok(Some(reason)) | Err(reason) = probe::missing_limit(&case.fixture, daemon.target()) {
+        return Judgement::skipped(case, reason);
     }
-    judged(case, &report, profile, (&log, began))
+    let report = run(case, &daemon.target().logged(&log), daemon.home(&helper));
+    let said = daemon.log();
+    let ended = daemon.stop().map_err(|sentence| format!("{sentence}\nit said:\n{said}"));
+    judged(case, &with_end(case, report, ended), profile, (&log, began))
+}
+
+/// Has a command start the server for a case as the case wants it, runs the case against it and judges it. That the command can start
+/// and end it is part of the case; what it says it cannot do is skipped.
+pub fn judge_restarted(
+    case: &Case,
+    target: &Target,
+    command: &str,
+    site: &Site,
+    profile: &Profile,
+) -> Judgement {
+    if let Some(reason) = needless(case, profile).or_else(|| impossible(case)) {
+        return Judgement::skipped(case, reason);
+    }
+    let (log, began) = (WireLog::default(), Instant::now());
+    let server = match Restarted::start(command, case, target, site) {
+        Ok(server) => server,
+        Err(NotStarted::Cannot(reason)) => return Judgement::skipped(case, reason),
+        Err(NotStarted::Failed(sentence)) => {
+            return judged(case, &not_started(case, sentence), profile, (&log, began));
+        }
+    };
+    let missing = probe::missing_limit(&case.fixture, server.target());
+    let report = match &missing {
+        Ok(None) => run(case, &server.target().logged(&log), server.home(site)),
+        _ => Report::default(),
+    };
+    let ended = server.stop();
+    if let Ok(Some(reason)) | Err(reason) = missing {
+        return Judgement::skipped(case, reason);
+    }
+    judged(case, &with_end(case, report, ended), profile, (&log, began))
+}
+
+/// Why a case that gets a server of its own can't be run on this machine, if so.
+fn impossible(case: &Case) -> Option<&'static str> {
+    if case.fixture.needs_root && !rustix::process::geteuid().is_root() {
+        return Some(Need::Root.sentence());
+    }
+    case.fixture.place.is_some_and(|place| !place.is_possible()).then(|| Need::Place.sentence())
+}
+
+/// What a case comes to whose server is not there.
+fn not_started(case: &Case, sentence: String) -> Report {
+    let failures = vec![Failure { step: 1, source: case.fixture.source, sentence }];
+    Report { failures, stopped_at: Some(1), ..Report::default() }
+}
+
+/// A case is not over before its server has ended well.
+fn with_end(case: &Case, mut report: Report, ended: Result<(), String>) -> Report {
+    let step = case.fixture.steps.len();
+    let failure = |sentence| Failure { step, source: case.fixture.source, sentence };
+    report.failures.extend(ended.err().map(failure));
+    report
 }
 
 /// Why a case need not be run, wherever.

@@ -40,9 +40,25 @@ impl Place {
     /// A command that runs a program there; its arguments are to be added. Its process becomes the program's. The present folder has to
     /// be the daemon's own.
     pub(crate) fn command(self, program: &Path) -> Command {
-        let mut command = Command::new("unshare");
-        command.args(self.namespaces()).args(["sh", "-c", self.script()]).arg(program);
+        let [first, rest @ ..] = &self.words()[..] else { unreachable!("there is a program that makes it") };
+        let mut command = Command::new(first);
+        command.args(rest).arg(program);
         command
+    }
+
+    /// The words before a program and its arguments that make it run there.
+    pub(crate) fn words(self) -> Vec<&'static str> {
+        [&["unshare"], self.namespaces(), &["sh", "-c", self.script()]].concat()
+    }
+
+    /// What fixtures call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Narrow => "narrow",
+            Self::Mounts => "mounts",
+            Self::WithoutProc => "without-proc",
+            Self::Network => "network",
+        }
     }
 
     /// Whether this machine allows it. Tried once.

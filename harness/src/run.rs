@@ -17,9 +17,10 @@ use crate::{
     book::Case,
     client::{ClientError, Connection},
     conversation::{Answer, Conversation},
-    daemon::Daemon,
     fixture::Source,
+    ground::Ground,
     normalise::Normaliser,
+    process::Process,
     rules::Rules,
     stream::Event,
     target::Target,
@@ -55,14 +56,24 @@ pub struct Failure {
 /// What a case finds around the server.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Home<'a> {
-    /// The daemon, when the harness started it itself.
-    pub daemon: Option<&'a Daemon>,
+    /// What was made for the server, when it was started for this case, in the ground's directory.
+    pub(crate) ground: Option<&'a Ground>,
+    /// Its process, when that is on this machine and known.
+    pub(crate) process: Option<&'a Process>,
     /// A fresh directory that the server sees.
-    pub directory: Option<&'a str>,
+    pub(crate) directory: Option<&'a str>,
     /// The command line of the helper program on the server's machine, quoted for a shell.
-    pub helper: Option<&'a str>,
-    /// A command for a shell that kills the server, when the daemon is somebody else's.
-    pub kill_command: Option<&'a str>,
+    pub(crate) helper: Option<&'a str>,
+    /// A command for a shell that kills the server.
+    pub(crate) kill_command: Option<&'a str>,
+}
+
+impl<'a> Home<'a> {
+    /// Around a server that was started for the case.
+    pub(crate) fn on(ground: &'a Ground, process: Option<&'a Process>, helper: Option<&'a str>) -> Self {
+        let directory = Some(ground.directory());
+        Self { ground: Some(ground), process, directory, helper, kill_command: None }
+    }
 }
 
 /// Runs a case.
@@ -144,10 +155,10 @@ impl<'a> Run<'a> {
         }
         if let Some(directory) = home.directory {
             run.set("dir", directory.to_owned());
-            // The harness's own daemon runs there.
-            run.variables.commands_run_in = home.daemon.is_none().then(|| directory.to_owned());
+            // A server that was started for the case runs there.
+            run.variables.commands_run_in = home.ground.is_none().then(|| directory.to_owned());
         }
-        if let Some(stand_in) = home.daemon.and_then(Daemon::stand_in) {
+        if let Some(stand_in) = home.ground.and_then(Ground::stand_in) {
             run.set("stand_in", stand_in.url());
         }
         if let Some(helper) = home.helper {

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    process::Command,
+    env,
+    fs::{self, File},
+    io::{self, Read, Seek},
+    process::{Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -69,7 +72,8 @@ impl Site {
     /// What a case finds around the server.
     pub(crate) fn home<'a>(&'a self, directory: Option<&'a Directory<'_>>) -> Home<'a> {
         Home {
-            daemon: None,
+            ground: None,
+            process: None,
             directory: directory.map(|directory| directory.path.as_str()),
             helper: self.helper.as_deref(),
             kill_command: self.kill_command.as_deref(),
@@ -177,12 +181,25 @@ fn ask(target: &Target, method: &str, path: &str, body: Option<&serde_json::Valu
 /// # Errors
 /// The last failure, when it has not answered in time.
 pub fn await_server(target: &Target, within: Duration) -> Result<(), String> {
+    until_good("answered", within, || ask(target, "GET", "/health", None).map(drop))
+}
+
+/// Waits until a server takes a connection, and asks it nothing: it may count what it was asked.
+///
+/// # Errors
+/// The last failure, when it has taken none in time.
+pub(crate) fn await_connection(target: &Target, within: Duration) -> Result<(), String> {
+    let connect = || Connection::open(target, &Deadline::within(REQUEST_WITHIN));
+    until_good("taken a connection", within, || connect().map(drop).map_err(|error| error.to_string()))
+}
+
+fn until_good(what: &str, within: Duration, attempt: impl Fn() -> Result<(), String>) -> Result<(), String> {
     let until = Instant::now() + within;
     loop {
-        match ask(target, "GET", "/health", None) {
-            Ok(_) => return Ok(()),
+        match attempt() {
+            Ok(()) => return Ok(()),
             Err(error) if Instant::now() >= until => {
-                return Err(format!("the server has not answered within {} s: {error}", within.as_secs()));
+                return Err(format!("the server has not {what} within {} s: {error}", within.as_secs()));
             }
             Err(_) => pause(),
         }
@@ -199,13 +216,66 @@ fn pause() {
 /// # Errors
 /// A sentence when it cannot be run or fails.
 pub fn shell(command: &str) -> Result<(), String> {
-    match Command::new("sh").arg("-c").arg(command).output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(format!(
-            "`{command}` ended with {}: {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        )),
-        Err(error) => Err(format!("`{command}` could not be run: {error}")),
+    Shell::run(command, [])?.good(command).map(drop)
+}
+
+/// What came of a command for the shell.
+#[derive(Debug)]
+pub(crate) struct Shell {
+    pub(crate) status: ExitStatus,
+    /// What it had said by its end.
+    pub(crate) stdout: String,
+    /// The same of stderr.
+    pub(crate) stderr: String,
+}
+
+impl Shell {
+    /// Runs one to its end, with some more variables. What it leaves behind in the background may hold its stdout and stderr.
+    ///
+    /// # Errors
+    /// A sentence when there is no shell, or no room for its output.
+    pub(crate) fn run<'a>(
+        command: &str,
+        variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, String> {
+        let run = || {
+            // Not pipes: they end when the last one that holds them does.
+            let (mut stdout, mut stderr) = (nameless()?, nameless()?);
+            let status = Command::new("sh")
+                .args(["-c", command])
+                .envs(variables)
+                .stdin(Stdio::null())
+                .stdout(stdout.try_clone()?)
+                .stderr(stderr.try_clone()?)
+                .status()?;
+            Ok(Self { status, stdout: whole(&mut stdout)?, stderr: whole(&mut stderr)? })
+        };
+        run().map_err(|error: io::Error| format!("`{command}` could not be run: {error}"))
     }
+
+    /// What it said, when it ended well.
+    ///
+    /// # Errors
+    /// A sentence with its own words.
+    pub(crate) fn good(self, command: &str) -> Result<String, String> {
+        if self.status.success() {
+            return Ok(self.stdout);
+        }
+        Err(format!("`{command}` ended with {}: {}", self.status, self.stderr.trim()))
+    }
+}
+
+/// A file that goes when nobody holds it any more.
+fn nameless() -> io::Result<File> {
+    let path = env::temp_dir().join(format!("boxd-harness-{}", unique_name()));
+    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    fs::remove_file(path)?;
+    Ok(file)
+}
+
+fn whole(file: &mut File) -> io::Result<String> {
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -13,17 +13,17 @@ use std::{
 use crate::{
     baseline::Baseline,
     book::Case,
-    judge::{Judgement, Verdict, judge, judge_program},
+    judge::{Judgement, Verdict, judge, judge_program, judge_restarted},
     profile::Profile,
-    site::{Site, await_server, shell},
+    site::{Shell, Site, await_server},
     target::Target,
 };
 
 /// What is asked.
 #[derive(Debug, Clone)]
 pub enum Subject {
-    /// A server that somebody else started.
-    Running(Target),
+    /// A server that somebody else started; or several of the same, each for some of the cases.
+    Running(Vec<Target>),
     /// A program that is started for each case as the case wants it.
     Program(PathBuf),
 }
@@ -39,10 +39,19 @@ pub struct Suite {
     pub site: Site,
     /// Failures that are known.
     pub baseline: Baseline,
-    /// Cases at one time.
+    /// Cases at one time. With a reset, one for each server.
     pub jobs: usize,
-    /// A command for a shell that brings the server back to its beginning, run before each case.
-    pub reset_command: Option<String>,
+    /// How the server is brought back to its beginning before each case, if it is.
+    pub reset: Option<Reset>,
+}
+
+/// A command for a shell that brings a server back to its beginning.
+#[derive(Debug, Clone)]
+pub struct Reset {
+    /// The command.
+    pub command: String,
+    /// Whether it starts the server as the case wants it (see `restart`).
+    pub as_wanted: bool,
 }
 
 impl Suite {
@@ -58,9 +67,9 @@ impl Suite {
         let cases: Vec<&Case> = cases.iter().filter(|case| self.profile.has(&case.name)).collect();
         let next = AtomicUsize::new(0);
         let done: Mutex<Result<Vec<Judgement>, String>> = Mutex::new(Ok(Vec::new()));
-        let work = || {
+        let work = |job: usize| {
             while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let judged = self.one(case);
+                let judged = self.one(case, job);
                 let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                 match (&mut *done, judged) {
                     (Ok(list), Ok(judgement)) => {
@@ -73,28 +82,30 @@ impl Suite {
             }
         };
         thread::scope(|scope| {
-            for _ in 1..self.jobs.max(1) {
-                scope.spawn(work);
+            for job in 1..self.jobs() {
+                scope.spawn(move || work(job));
             }
-            work();
+            work(0);
         });
         let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner)?;
         done.sort_by(|a, b| a.case.cmp(&b.case));
         Ok(done)
     }
 
-    fn one(&self, case: &Case) -> Result<Judgement, String> {
+    /// A server that is reset has one case at one time.
+    fn jobs(&self) -> usize {
+        match (&self.subject, &self.reset) {
+            (Subject::Running(targets), Some(_)) => targets.len().max(1),
+            _ => self.jobs.max(1),
+        }
+    }
+
+    fn one(&self, case: &Case, job: usize) -> Result<Judgement, String> {
         let mut judgement = match &self.subject {
             Subject::Program(program) => judge_program(case, program, &self.profile),
-            Subject::Running(target) => {
-                // A case that is skipped needs no reset.
-                if let Some(command) = &self.reset_command
-                    && self.site.lacks(&case.fixture).is_none()
-                {
-                    shell(command)?;
-                    await_server(target, self.site.patience)?;
-                }
-                judge(case, target, &self.site, &self.profile)
+            Subject::Running(targets) => {
+                let target = targets.get(job % targets.len().max(1)).ok_or("there is no server")?;
+                self.one_of(case, target)?
             }
         };
         if let Some(why) = self.baseline.why(&case.name) {
@@ -102,6 +113,21 @@ impl Suite {
             judgement.reason.get_or_insert_with(|| why.to_owned());
         }
         Ok(judgement)
+    }
+
+    fn one_of(&self, case: &Case, target: &Target) -> Result<Judgement, String> {
+        match &self.reset {
+            Some(Reset { command, as_wanted: true }) => {
+                return Ok(judge_restarted(case, target, command, &self.site, &self.profile));
+            }
+            // A case that is skipped needs no reset.
+            Some(Reset { command, .. }) if self.site.lacks(&case.fixture).is_none() => {
+                Shell::run(command, [("CASE_URL", target.url().as_str())])?.good(command)?;
+                await_server(target, self.site.patience)?;
+            }
+            _ => {}
+        }
+        Ok(judge(case, target, &self.site, &self.profile))
     }
 }
 

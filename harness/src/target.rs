@@ -84,6 +84,11 @@ impl Target {
         self.log.as_ref()
     }
 
+    /// The URL, as the person who calls the harness has typed it, more or less.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}{}", self.authority, self.prefix)
+    }
+
     pub(crate) fn authority(&self) -> &str {
         &self.authority
     }

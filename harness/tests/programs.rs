@@ -156,6 +156,69 @@ fn a_server_that_is_reset_before_each_case_is_the_cases_own() {
     assert_eq!(output.status.code(), Some(2));
 }
 
+/// A case of its own, whose flags and variables are as odd as can be, against a server that is always there.
+fn as_wanted(name: &str, command: &str) -> (Option<i32>, String, PathBuf) {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("as-wanted").join(name);
+    for kind in ["fixtures/odd", "snapshots/odd"] {
+        fs::create_dir_all(folder.join(kind)).unwrap();
+    }
+    let fixture = "why = 'w'\nsource = 'spec'\ndaemon = [\"--a= it's $HOME\", \"\", \"--in={{dir}}\"]\nfiles = { 'a/b' = 'content' }\n\
+        daemon_env = { ODD = \"two\\nlines `id` \\\\ \\\" *\" }\n[[step]]\nsend = 'GET /x'\n";
+    fs::write(folder.join("fixtures/odd/words.toml"), fixture).unwrap();
+    let snapshot =
+        "---\nsource: x\n---\n## 1 [spec] GET /x\n< 200 content-type: application/json; charset=utf-8\n{}\n";
+    fs::write(folder.join("snapshots/odd/words.snap"), snapshot).unwrap();
+    let mock = Mock::start(|_| Reply::json(200, "{}"));
+    let (url, cases) = (mock.url(), folder.display().to_string());
+    let command = format!("told={cases}/told; {command}");
+    let asked = ["run", "--target", &url, "--cases", &cases, "--reset-as-wanted", "--reset-cmd", &command];
+    let output = harness(&asked);
+    (output.status.code(), text(&output.stdout), folder.join("told"))
+}
+
+#[test]
+fn a_reset_command_is_told_what_the_case_wants() {
+    let script = "eval \"set -- $CASE_FLAGS\"; printf '<%s>' $CASE_ASK $CASE_NAME \"$@\" >>$told; \
+        eval \"set -- $CASE_ENV\"; shift 2; printf '<%s>' \"$@\" >>$told; cat $CASE_DIR/a/b >>$told";
+    let (code, lines, told) = as_wanted("told", script);
+    assert!(code == Some(0) && lines.contains("holds    odd/words"), "{lines}");
+    let told = fs::read_to_string(told).unwrap();
+    let (started, stopped) = told.split_once("content<stop>").unwrap();
+    let (before, behind) = started.split_once("<--in=").unwrap();
+    assert_eq!(before, "<start><odd/words><--a= it's $HOME><>");
+    let (directory, variables) = behind.split_once('>').unwrap();
+    assert_eq!(variables, "<TZ=FAR-13><ODD=two\nlines `id` \\ \" *>");
+    assert!(stopped.ends_with("content") && !Path::new(directory).exists(), "{told}");
+}
+
+#[test]
+fn what_a_reset_command_cannot_or_does_not_do_is_told() {
+    #[track_caller]
+    fn check(name: &str, command: &str, expected: &str) {
+        let (_, lines, _) = as_wanted(name, command);
+        assert!(lines.contains(expected), "{lines}");
+    }
+    check("cannot", "echo 'no flags here' >&2; exit 77", "skipped  odd/words: no flags here\n");
+    check("fails", "echo 'no such flag' >&2; exit 2", "ended with exit status: 2: no such flag");
+    check("no-pid", "echo pid=none", "`pid=none` names no process");
+    let ends_badly = "[ $CASE_ASK = start ] || { echo 'exit code 3' >&2; exit 1; }";
+    check("ends-badly", ends_badly, "ended with exit status: 1: exit code 3");
+    // A server in the background that holds what the command was given keeps nobody waiting.
+    let behind = "if [ $CASE_ASK = start ]; then sleep 100 & echo $! >$told; else kill $(cat $told); fi";
+    check("background", behind, "holds    odd/words");
+}
+
+#[test]
+fn several_servers_are_asked_each_some() {
+    let start = || Mock::start(|_| Reply::json(500, "{}"));
+    let (one, other) = (start(), start());
+    let (first, second) = (one.url(), other.url());
+    let only = ["--only", "process/exec_bad_*", "--jobs", "2"];
+    let output = harness(&[&["run", "--target", &first, "--target", &second][..], &only].concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert!([&one, &other].iter().all(|mock| !mock.seen().is_empty()), "{}", text(&output.stdout));
+}
+
 #[test]
 fn a_program_is_started_for_each_case_and_its_end_counts() {
     let run = |program: &Path| {

@@ -78,14 +78,7 @@ fn replay(case: &Case, server: &Server, root: &Path) -> Result<(), Failed> {
     if probe::missing_limit(&case.fixture, daemon.target())?.is_some() {
         return Ok(daemon.stop()?);
     }
-    let directory = daemon.directory().display().to_string();
-    let home = Home {
-        daemon: Some(&daemon),
-        directory: Some(&directory),
-        helper: Some(&helper),
-        kill_command: None,
-    };
-    let report = run(case, daemon.target(), home);
+    let report = run(case, daemon.target(), daemon.home(&helper));
     let log = daemon.log();
     judge(case, &report, root, &log)?;
     daemon.stop().map_err(|sentence| Failed::from(format!("{sentence}\n\nthe daemon's log:\n{log}")))

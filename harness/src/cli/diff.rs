@@ -48,7 +48,7 @@ impl Kind {
 impl Diff {
     pub(crate) fn run(self) -> Result<ExitCode, String> {
         let targets = [self.server.target(&self.first)?, self.server.target(&self.second)?];
-        let site = self.server.site()?;
+        let site = self.server.site(false)?;
         let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
         for case in self.choice.chosen()? {
             let runs: Result<Vec<_>, _> =

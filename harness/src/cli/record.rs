@@ -33,7 +33,7 @@ pub(crate) struct Record {
 
 impl Record {
     pub(crate) fn run(self) -> Result<ExitCode, String> {
-        let (target, site) = (self.server.target(&self.target)?, self.server.site()?);
+        let (target, site) = (self.server.target(&self.target)?, self.server.site(false)?);
         let (mut written, mut same, mut skipped) = (0, 0, 0);
         for case in self.choice.chosen()? {
             let found = match site.transcript(&case, &target) {

@@ -16,7 +16,7 @@ use boxd_harness::{
     profile::Profile,
     report::{self, Record},
     site::Site,
-    suite::{Subject, Suite, Summary},
+    suite::{Reset, Subject, Suite, Summary},
 };
 use clap::Args;
 
@@ -27,13 +27,13 @@ use super::server::{Choice, Server};
 /// Exits with 0 when all that the profile requires holds, with 1 when it does not, and with 2 when it could not be found out.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// The server, like `http://127.0.0.1:8080`.
+    /// The server, like `http://127.0.0.1:8080`. May be given several times for several of the same: each gets some of the cases.
     #[arg(long, value_name = "URL", required_unless_present = "bin")]
-    target: Option<String>,
+    target: Vec<String>,
     /// A program to start for each case with its flags, variables and files, on this machine: so no case is skipped. It is run as
     /// `PROGRAM serve --listen 127.0.0.1:0 --log-dir DIR FLAGS…` in a fresh folder, says `listening on http://HOST:PORT` on stderr, and
     /// ends with 0 after SIGTERM.
-    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["target", "header", "wait", "workspace", "working_folder", "local", "kill_cmd", "reset_cmd"])]
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["target", "header", "wait", "workspace", "working_folder", "local", "kill_cmd", "reset_cmd", "reset_as_wanted"])]
     bin: Option<PathBuf>,
     /// What it is held to: seed, blaxel, baseten or boxd.
     #[arg(long, value_name = "NAME", default_value = "boxd")]
@@ -45,9 +45,14 @@ pub(crate) struct Run {
     /// Cases at one time.
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
-    /// A command for the shell that brings the server back to its beginning, run before each case, one case at a time.
+    /// A command for the shell that brings the server (`$CASE_URL`) back to its beginning, run before each case; each server has one case
+    /// at a time.
     #[arg(long, value_name = "COMMAND")]
     reset_cmd: Option<String>,
+    /// The reset command starts the server as the case wants it, on this machine: it gets the case's flags, variables, files and more in
+    /// its environment (README: "A server behind a script"), so no case is skipped but those it ends with 77 for.
+    #[arg(long, requires = "reset_cmd", conflicts_with_all = ["workspace", "working_folder"])]
+    reset_as_wanted: bool,
     /// Failures that are known; one that does not fail any more is an error.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -73,15 +78,15 @@ impl Run {
             self.choice.chosen()?.into_iter().filter(|case| profile.has(&case.name)).collect();
         let baseline = self.baseline.as_deref().map(Baseline::read).transpose()?.unwrap_or_default();
         self.choice.knows(baseline.cases())?;
-        let jobs = if self.reset_cmd.is_some() { 1 } else { self.jobs };
         let (subject, shown) = self.subject()?;
+        let reset = self.reset_cmd.clone().map(|command| Reset { command, as_wanted: self.reset_as_wanted });
         let suite = Suite {
             subject,
             profile,
-            site: Site { is_reset: self.reset_cmd.is_some(), ..self.server.site()? },
+            site: Site { is_reset: reset.is_some(), ..self.server.site(self.reset_as_wanted)? },
             baseline,
-            jobs,
-            reset_command: self.reset_cmd.clone(),
+            jobs: self.jobs,
+            reset,
         };
         let (count, total) = (AtomicUsize::new(0), cases.len());
         let judgements = suite.run(&cases, |judgement| {
@@ -104,8 +109,15 @@ impl Run {
 
     /// What is asked, and how it is called in a report.
     fn subject(&self) -> Result<(Subject, String), String> {
-        if let Some(url) = &self.target {
-            return Ok((Subject::Running(self.server.target(url)?), url.clone()));
+        if let Some(first) = self.target.first() {
+            if self.target.len() > 1 && self.server.working_folder.is_some() {
+                return Err("several servers can't share a --working-folder".to_owned());
+            }
+            // One that is started for each case need not be there yet.
+            let target =
+                |url| if self.reset_as_wanted { self.server.named(url) } else { self.server.target(url) };
+            let targets = self.target.iter().map(|url| target(url)).collect::<Result<_, _>>()?;
+            return Ok((Subject::Running(targets), first.clone()));
         }
         let program = self.bin.as_deref().unwrap_or_else(|| Path::new(""));
         // It is started in other folders.

@@ -33,22 +33,26 @@ pub(crate) struct Server {
 impl Server {
     /// The server at a URL, once it answers if it was to be waited for.
     pub(crate) fn target(&self, url: &str) -> Result<Target, String> {
-        let mut target = Target::parse(url)?;
-        for header in &self.header {
-            target.add_header(header)?;
-        }
+        let target = self.named(url)?;
         if self.wait > 0 {
             await_server(&target, Duration::from_secs(self.wait))?;
         }
         Ok(target)
     }
 
-    /// What is around it.
-    pub(crate) fn site(&self) -> Result<Site, String> {
+    /// The server at a URL, whether or not it is there.
+    pub(crate) fn named(&self, url: &str) -> Result<Target, String> {
+        let mut target = Target::parse(url)?;
+        self.header.iter().try_for_each(|header| target.add_header(header))?;
+        Ok(target)
+    }
+
+    /// What is around it, and whether that is surely this machine.
+    pub(crate) fn site(&self, is_local: bool) -> Result<Site, String> {
         Ok(Site {
             workspace: self.workspace.clone(),
             working_folder: self.working_folder.clone(),
-            helper: if self.local {
+            helper: if self.local || is_local {
                 Some(helper::command_line().map_err(|error| error.to_string())?)
             } else {
                 None

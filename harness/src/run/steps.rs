@@ -6,8 +6,8 @@ use super::{OpenStream, Outcome, Run, check, perform};
 use crate::{
     client::{ClientError, Connection, Deadline},
     conversation::{Answer, Conversation, View},
-    daemon::Daemon,
     fixture::{Action, AnswerWait, Mode, Part, Plan, Raw, Send, Show, Step, StreamWait},
+    ground::Ground,
     render, site,
     stream::Asked,
 };
@@ -254,7 +254,7 @@ impl Run<'_> {
     }
 
     fn stand_in(&self) -> Result<&crate::stand_in::StandIn, String> {
-        let stand_in = self.home.daemon.and_then(Daemon::stand_in);
+        let stand_in = self.home.ground.and_then(Ground::stand_in);
         stand_in.ok_or_else(|| "the fixture has no stand-in".to_owned())
     }
 
@@ -268,18 +268,20 @@ impl Run<'_> {
     }
 
     fn kill(&self, part: Part, step: &Step) -> Result<(), String> {
-        match (self.home.daemon, part, self.home.kill_command) {
-            (Some(daemon), part, _) => daemon.kill(part, step.within),
-            (None, Part::Worker, Some(command)) => site::shell(command),
-            _ => Err("only a daemon of the harness's own can be killed".to_owned()),
+        match (self.home.process, part, self.home.kill_command) {
+            (_, Part::Worker, Some(command)) => site::shell(command),
+            (Some(process), part, _) => process.kill(part, step.within),
+            _ => Err("only a server whose process is known can be killed".to_owned()),
         }
     }
 
     fn terminate(&self, ends: bool, step: &Step) -> Result<(), String> {
-        let daemon =
-            self.home.daemon.ok_or_else(|| "only the harness's own daemon can be ended".to_owned())?;
-        daemon.signal();
-        if ends && !daemon.ends_within(step.within) {
+        let process = self
+            .home
+            .process
+            .ok_or_else(|| "only a server whose process is known can be ended".to_owned())?;
+        process.signal();
+        if ends && !process.ends_within(step.within) {
             return Err(format!("the daemon didn't end within {} ms after SIGTERM", step.within.as_millis()));
         }
         Ok(())
