@@ -12,6 +12,7 @@ mod clients;
 mod download;
 mod exec;
 mod fanout;
+mod figures;
 mod file_writes;
 mod first_byte;
 mod follow;
@@ -43,41 +44,15 @@ use std::{io, path::PathBuf, time::Instant};
 use crate::target::Target;
 
 pub(crate) use self::memory::raise_descriptor_limit;
+use self::{
+    figures::{FIGURES, Figure, Needs},
+    row::Row,
+    server::{Program, Server},
+};
 pub use self::{
     report::Report,
     side::{Side, Table},
 };
-use self::{
-    row::Row,
-    server::{Program, Server},
-};
-
-/// A figure or a small group: its name, whether it has to start the daemon itself, and how it is measured.
-type Figure = (&'static str, bool, fn(&Bench) -> io::Result<Measured>);
-
-const FIGURES: [Figure; 21] = [
-    ("exec", false, exec::measure),
-    ("exec-user", true, exec::measure_as_user),
-    ("clients", false, clients::measure),
-    ("first-byte", false, first_byte::measure),
-    ("age", false, age::measure),
-    ("follow", false, follow::measure),
-    ("fanout", false, fanout::measure),
-    ("write", false, write::measure),
-    ("health", false, health::measure),
-    ("memory", true, memory::measure),
-    ("start", true, start::measure),
-    ("keeper", true, keeper::measure),
-    ("download", false, download::measure),
-    ("file-writes", false, file_writes::measure),
-    ("listing", false, listing::measure),
-    ("search", false, search::measure),
-    ("watch", false, watch::measure),
-    ("ports", false, ports::measure),
-    ("proxy", false, proxy::measure),
-    ("terminal", false, terminal::measure),
-    ("mcp", false, mcp::measure),
-];
 
 /// What is measured.
 #[derive(Debug, Clone)]
@@ -132,24 +107,23 @@ impl Bench {
 
     /// The names of the figures, in their order.
     pub fn names() -> Vec<&'static str> {
-        FIGURES.iter().map(|(name, ..)| *name).collect()
+        FIGURES.iter().map(|figure| figure.name).collect()
     }
 
-    /// Measures the figures with these names, all of them when there are none, and says which one it is at.
+    /// Measures the figures with these names, all of them when there are none, and says which one it is at. What cannot be measured is a
+    /// row without a number, with the reason below the table.
     pub fn run(&self, only: &[String], at: &dyn Fn(&str)) -> Report {
         let mut report = Report::begin(self.rounds);
-        for (name, needs_program, measure) in FIGURES {
-            if !only.is_empty() && !only.iter().any(|wanted| wanted == name) {
+        let is_wanted = |figure: &&Figure| only.is_empty() || only.iter().any(|wanted| wanted == figure.name);
+        for figure in FIGURES.iter().filter(is_wanted) {
+            if let (Needs::Daemon(why), Source::Running(_)) = (figure.needs, &self.subject) {
+                report.leave_out(figure, why);
                 continue;
             }
-            if needs_program && matches!(self.subject, Source::Running(_)) {
-                report.leave_out(name, "it needs a daemon of the bench's own");
-                continue;
-            }
-            at(name);
-            match measure(self) {
+            at(figure.name);
+            match (figure.measure)(self) {
                 Ok(measured) => report.add(measured),
-                Err(error) => report.fail(name, &error.to_string()),
+                Err(error) => report.fail(figure, &error),
             }
         }
         report

@@ -7,6 +7,7 @@ use super::{
     exec::WAITED_TRUE,
     ms,
     row::{Goal, Row, Unit},
+    server::Server,
     statistics::median,
 };
 
@@ -16,12 +17,16 @@ const WARM_UP: usize = 50;
 /// The same start as a call of a tool.
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"processExecute","arguments":{"command":"true","waitForCompletion":true}}}"#;
 
+pub(super) fn call(server: &Server) -> Vec<u8> {
+    server.post("/mcp", "application/json, text/event-stream", CALL)
+}
+
 pub(super) fn measure(bench: &Bench) -> io::Result<Measured> {
     let (mut floors, mut results) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
         let server = bench.server()?;
         let route = server.post("/process", "application/json", WAITED_TRUE);
-        let tool = server.post("/mcp", "application/json, text/event-stream", CALL);
+        let tool = call(&server);
         let mut wire = server.connect()?;
         let mut pair = || Ok::<_, io::Error>((ms(|| wire.call(&route))?, ms(|| wire.call(&tool))?));
         for _ in 0..WARM_UP {

@@ -1,21 +1,26 @@
 //! `Report`: the table, as Markdown for people and as JSON for programs.
 
-use std::{fmt, fs, thread};
+use std::{fmt, fs, io, thread};
 
-use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Measured, row::Row};
+use super::{Measured, figures::Figure, row::Row};
 
 /// What a run of the bench found.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Report {
     machine: String,
     rounds: usize,
-    rows: Vec<Row>,
+    rows: Vec<Line>,
     notes: Vec<String>,
-    #[serde(skip)]
     has_failed: bool,
+}
+
+#[derive(Debug)]
+enum Line {
+    Measured(Row),
+    /// A figure that is not there, and why.
+    Missing(Figure, String),
 }
 
 impl Report {
@@ -24,17 +29,20 @@ impl Report {
     }
 
     pub(super) fn add(&mut self, measured: Measured) {
-        self.rows.extend(measured.rows);
+        self.rows.extend(measured.rows.into_iter().map(Line::Measured));
         self.notes.extend(measured.notes);
     }
 
-    pub(super) fn leave_out(&mut self, name: &str, why: &str) {
-        self.notes.push(format!("`{name}` was left out: {why}."));
+    pub(super) fn leave_out(&mut self, figure: &Figure, why: &str) {
+        self.notes.push(format!("`{}` cannot be measured by a URL: {why}", figure.name));
+        self.rows.push(Line::Missing(*figure, why.to_owned()));
     }
 
-    pub(super) fn fail(&mut self, name: &str, why: &str) {
+    pub(super) fn fail(&mut self, figure: &Figure, error: &io::Error) {
         self.has_failed = true;
-        self.notes.push(format!("`{name}` could **not** be measured: {why}"));
+        let why = one_line(error);
+        self.notes.push(format!("`{}` could **not** be measured: {why}", figure.name));
+        self.rows.push(Line::Missing(*figure, why));
     }
 
     /// Whether something could not be measured. A figure that isn't reached is no failure.
@@ -44,14 +52,7 @@ impl Report {
 
     /// The same for programs: every row with its numbers, and whether its goal is reached.
     pub fn json(&self) -> String {
-        let row = |row: &Row| {
-            json!({
-                "figure": row.figure, "n": row.n, "unit": row.unit, "floor": row.floor(), "result": row.result(),
-                "floors": row.floors, "results": row.results,
-                "comparison": row.comparison(), "goal": row.goal, "target": row.target(), "reached": row.is_reached(),
-            })
-        };
-        let rows: Vec<_> = self.rows.iter().map(row).collect();
+        let rows: Vec<_> = self.rows.iter().map(Line::json).collect();
         let report =
             json!({ "machine": self.machine, "rounds": self.rounds, "rows": rows, "notes": self.notes });
         format!("{report:#}\n")
@@ -78,6 +79,36 @@ impl fmt::Display for Report {
         }
         self.notes.iter().try_for_each(|note| writeln!(f, "- {note}"))
     }
+}
+
+impl Line {
+    fn json(&self) -> Value {
+        match self {
+            Self::Measured(row) => json!({
+                "figure": row.figure, "n": row.n, "unit": row.unit, "floor": row.floor(), "result": row.result(),
+                "floors": row.floors, "results": row.results,
+                "comparison": row.comparison(), "goal": row.goal, "target": row.target(), "reached": row.is_reached(),
+            }),
+            Self::Missing(figure, why) => {
+                json!({ "name": figure.name, "figure": figure.what, "result": null, "reason": why })
+            }
+        }
+    }
+
+    fn markdown(&self) -> String {
+        match self {
+            Self::Measured(row) => row.markdown(),
+            Self::Missing(figure, _) => format!("| {} | – | — | – | – | – | – |", figure.what),
+        }
+    }
+}
+
+/// An error on one line of a list.
+pub(super) fn one_line(error: &io::Error) -> String {
+    const CHARACTERS: usize = 200;
+    let text = error.to_string();
+    let text: Vec<_> = text.split_whitespace().collect();
+    text.join(" ").chars().take(CHARACTERS).collect()
 }
 
 /// The machine in a few words, and how busy it was: who compares tables wants to know.

@@ -3,7 +3,7 @@
 //! ```text
 //! figure ──> rounds of (first, second), (second, first), … ──> medians ──> row with a column for each and their ratio
 //! ```
-//! A figure that a server has no answer for is shown as `—`, with the reason below the table; the others go on.
+//! A figure that a server has no answer for, or that no URL gives, is shown as `—`, with the reason below the table; the others go on.
 
 mod command;
 mod figures;
@@ -18,6 +18,7 @@ use self::{
     figures::{FIGURES, Figure},
     place::Place,
 };
+use super::{FIGURES as ALL, Figure as OfBench, report::one_line};
 use crate::target::Target;
 
 /// See the module.
@@ -41,9 +42,9 @@ impl Side {
         Self { servers, rounds: rounds.max(1) }
     }
 
-    /// The names of the figures, in their order.
+    /// The names of the figures, in their order; those that no URL gives are last.
     pub fn names() -> Vec<&'static str> {
-        FIGURES.iter().map(|figure| figure.name).collect()
+        FIGURES.iter().map(|figure| figure.name).chain(missing().map(|(figure, _)| figure.name)).collect()
     }
 
     /// Measures the figures with these names, all of them when there are none, and says which one it is at. What it makes on a server
@@ -64,12 +65,13 @@ impl Side {
             .map_err(|e| e.to_string())?;
         let names = self.servers.iter().map(|(name, _)| name.clone()).collect();
         let mut table = Table::begin(names, self.rounds);
-        for figure in FIGURES {
-            if only.is_empty() || only.iter().any(|wanted| wanted == figure.name) {
-                at(figure.name);
-                let results = self.measure(&figure, &places);
-                table.add(figure, results);
-            }
+        let is_wanted = |name: &str| only.is_empty() || only.iter().any(|wanted| wanted == name);
+        for figure in FIGURES.iter().filter(|figure| is_wanted(figure.name)) {
+            at(figure.name);
+            table.add(figure, self.measure(figure, &places));
+        }
+        for (figure, why) in missing().filter(|(figure, _)| is_wanted(figure.name)) {
+            table.add_missing(figure, why);
         }
         Ok(table)
     }
@@ -86,7 +88,7 @@ impl Side {
                 }
                 match (figure.measure)(place) {
                     Ok(value) => results.values.push(value),
-                    Err(error) => results.reason = Some(line(&error)),
+                    Err(error) => results.reason = Some(one_line(&error)),
                 }
             }
         }
@@ -94,10 +96,24 @@ impl Side {
     }
 }
 
-/// An error on one line of a list.
-fn line(error: &io::Error) -> String {
-    const CHARACTERS: usize = 200;
-    let text = error.to_string();
-    let text: Vec<_> = text.split_whitespace().collect();
-    text.join(" ").chars().take(CHARACTERS).collect()
+/// The bench's figures that cannot be measured by URLs alone, and why.
+fn missing() -> impl Iterator<Item = (&'static OfBench, &'static str)> {
+    ALL.iter().filter_map(|figure| Some((figure, figure.not_by_url()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_figure_of_the_bench_is_passed_over() {
+        let names = Side::names();
+        for figure in &ALL {
+            assert!(names.iter().any(|name| name.starts_with(figure.name)), "{}", figure.name);
+        }
+        let mut once = names.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), names.len());
+    }
 }

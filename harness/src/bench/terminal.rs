@@ -70,12 +70,16 @@ fn bare() -> io::Result<Vec<f64>> {
     Ok(took)
 }
 
-fn echoes(target: &Target) -> io::Result<Vec<f64>> {
+/// Times keys on a terminal of the server.
+pub(super) fn echoes(target: &Target) -> io::Result<Vec<f64>> {
     let deadline = Deadline::within(WITHIN);
     let mut connection = Connection::open(target, &deadline).map_err(io::Error::other)?;
+    let line = |(name, value): (&String, &String)| [name, ": ", value, "\r\n"].concat();
+    let own: String = target.headers().iter().map(line).collect();
     let request = format!(
-        "GET /terminal/ws?shell=/bin/cat HTTP/1.1\r\nhost: {}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+        "GET {}/terminal/ws?shell=/bin/cat HTTP/1.1\r\nhost: {}\r\n{own}connection: Upgrade\r\nupgrade: websocket\r\n\
          sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        target.prefix(),
         target.authority()
     );
     connection.write(request.as_bytes(), &deadline).map_err(io::Error::other)?;

@@ -8,8 +8,9 @@ use super::{
     super::{
         clients,
         exec::WAITED_TRUE,
-        first_byte, health as pulse, ms_since,
+        first_byte, health as pulse, mcp as tools, ms_since,
         statistics::{median, number, percentile},
+        terminal as keys,
         text::{NDJSON, SSE},
         wire::Wire,
     },
@@ -32,6 +33,21 @@ const ROOM_FACTOR: usize = 2;
 
 pub(super) fn exec(place: &Place) -> io::Result<f64> {
     place.median_of(STARTS, &place.server.post("/process", "application/json", WAITED_TRUE))
+}
+
+pub(super) fn mcp(place: &Place) -> io::Result<f64> {
+    let call = tools::call(&place.server);
+    let mut wire = place.server.connect()?;
+    wire.call(&call)?;
+    let answer = String::from_utf8_lossy(&wire.body()?).into_owned();
+    if !answer.contains("\"result\"") {
+        return Err(io::Error::other(format!("the tool is not there: {answer}")));
+    }
+    place.median_of(STARTS, &call)
+}
+
+pub(super) fn terminal(place: &Place) -> io::Result<f64> {
+    Ok(median(&keys::echoes(place.server.target())?))
 }
 
 pub(super) fn clients(place: &Place) -> io::Result<f64> {

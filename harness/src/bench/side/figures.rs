@@ -27,7 +27,7 @@ const fn figure(
 
 use Unit::{MegabytesPerSecond as Throughput, Milliseconds as Ms, PerSecond as Rate};
 
-pub(super) const FIGURES: [Figure; 15] = [
+pub(super) const FIGURES: [Figure; 17] = [
     figure("exec", "`POST /process` of `true`, waited, p50", Ms, command::exec),
     figure("clients", "16 clients doing that", Rate, command::clients),
     figure("first-byte", "request to the first streamed byte (SSE), p50", Ms, command::first_byte),
@@ -43,4 +43,6 @@ pub(super) const FIGURES: [Figure; 15] = [
     figure("download", "download of a file of 64 MiB", Throughput, file::download),
     figure("listing", "a folder of 1,000 files, listed, p50", Ms, file::listing),
     figure("search", "`GET /filesystem-find` in that folder, p50", Ms, file::find),
+    figure("terminal", "a key's echo over a terminal's WebSocket, p50", Ms, command::terminal),
+    figure("mcp", "MCP `processExecute` of `true`, waited, p50", Ms, command::mcp),
 ];

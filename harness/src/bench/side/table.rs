@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{
     super::{
+        Figure as OfBench,
         report::machine,
         row::Unit,
         statistics::{greatest, least, median},
@@ -21,15 +22,21 @@ pub struct Table {
     servers: Vec<String>,
     rounds: usize,
     rows: Vec<(Figure, Vec<Results>)>,
+    /// What cannot be measured of any server, and why.
+    missing: Vec<(&'static OfBench, &'static str)>,
 }
 
 impl Table {
     pub(super) fn begin(servers: Vec<String>, rounds: usize) -> Self {
-        Self { machine: machine(), servers, rounds, rows: Vec::new() }
+        Self { machine: machine(), servers, rounds, rows: Vec::new(), missing: Vec::new() }
     }
 
-    pub(super) fn add(&mut self, figure: Figure, results: Vec<Results>) {
-        self.rows.push((figure, results));
+    pub(super) fn add(&mut self, figure: &Figure, results: Vec<Results>) {
+        self.rows.push((*figure, results));
+    }
+
+    pub(super) fn add_missing(&mut self, figure: &'static OfBench, why: &'static str) {
+        self.missing.push((figure, why));
     }
 
     /// Whether there is no figure that both gave.
@@ -46,7 +53,12 @@ impl Table {
                 "results": results.iter().map(of).collect::<Vec<_>>(), "ratio": ratio(results),
             })
         };
-        let rows: Vec<_> = self.rows.iter().map(row).collect();
+        let missing = |(figure, why): &(&OfBench, &str)| {
+            let none = json!({ "median": null, "rounds": [], "reason": why });
+            let results = vec![none; self.servers.len()];
+            json!({ "name": figure.name, "figure": figure.what, "results": results, "ratio": null })
+        };
+        let rows: Vec<_> = self.rows.iter().map(row).chain(self.missing.iter().map(missing)).collect();
         let table =
             json!({ "machine": self.machine, "servers": self.servers, "rounds": self.rounds, "rows": rows });
         format!("{table:#}\n")
@@ -106,6 +118,9 @@ impl fmt::Display for Table {
                 if is_pair { format!(" {} |", comparison(figure.unit, results)) } else { String::new() };
             writeln!(f, "| {} | {} |{ratio}", figure.what, cells.join(" | "))?;
         }
+        for (figure, _) in &self.missing {
+            writeln!(f, "| {} |{}", figure.what, " — |".repeat(self.servers.len() + usize::from(is_pair)))?;
+        }
         let mut gap = "\n";
         for (figure, results) in &self.rows {
             for (server, results) in self.servers.iter().zip(results) {
@@ -113,6 +128,10 @@ impl fmt::Display for Table {
                 writeln!(f, "{gap}- `{}` of {server}: {reason}", figure.name)?;
                 gap = "";
             }
+        }
+        for (figure, why) in &self.missing {
+            writeln!(f, "{gap}- `{}` cannot be measured by a URL: {why}", figure.name)?;
+            gap = "";
         }
         Ok(())
     }
@@ -142,7 +161,7 @@ mod tests {
         let mut table = Table::begin(vec!["a".to_owned(), "b".to_owned()], 1);
         let missing = Results { values: Vec::new(), reason: Some("the server answered 404".to_owned()) };
         let there = Results { values: vec![2.0], reason: None };
-        table.add(super::super::FIGURES[0], vec![there, missing]);
+        table.add(&super::super::FIGURES[0], vec![there, missing]);
         let text = table.to_string();
         assert!(text.contains("waited, p50 | 2.00 ms | — | — |\n"), "{text}");
         assert!(text.ends_with("\n- `exec` of b: the server answered 404\n"), "{text}");
