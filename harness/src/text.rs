@@ -4,8 +4,8 @@
 
 use std::fmt::Write;
 
+use hmac_sha256::Hash;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 /// A payload longer than this is shown by its length and digest.
 const SHOWN_BYTES_MAX: usize = 2048;
@@ -48,7 +48,7 @@ pub(crate) fn summary_if_long(bytes: &[u8]) -> Option<String> {
 
 /// Lower-case hexadecimal SHA-256.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
+    Hash::hash(bytes).iter().fold(String::new(), |mut hex, byte| {
         write(&mut hex, format_args!("{byte:02x}"));
         hex
     })

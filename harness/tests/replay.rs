@@ -17,7 +17,6 @@ use boxd_harness::{
     daemon::Daemon,
     helper, probe,
     run::{Home, Report, run},
-    snapshot,
     target::Target,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -84,11 +83,23 @@ fn replay(case: &Case, server: &Server, root: &Path) -> Result<(), Failed> {
     daemon.stop().map_err(|sentence| Failed::from(format!("{sentence}\n\nthe daemon's log:\n{log}")))
 }
 
+/// Compares a transcript with the snapshot of its case, as insta does: by panicking, after it has shown the difference
+/// and left a `.snap.new` for review. `root` is the folder that holds `fixtures` and `snapshots`.
+fn assert_snapshot(root: &Path, name: &str, transcript: &str) {
+    let (resource, case) = name.rsplit_once('/').unwrap_or(("", name));
+    let mut settings = insta::Settings::new();
+    settings.set_snapshot_path(root.join("snapshots").join(resource));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_input_file(root.join("fixtures").join(format!("{name}.toml")));
+    settings.bind(|| insta::assert_snapshot!(case, transcript));
+}
+
 /// Fails with everything that helps: what is wrong, what was said, what the daemon wrote.
 fn judge(case: &Case, report: &Report, root: &Path, log: &str) -> Result<(), Failed> {
     let transcript = report.transcript.to_string();
     if report.failures.is_empty() {
-        let compared = std::panic::catch_unwind(|| snapshot::assert(root, &case.name, &transcript));
+        let compared = std::panic::catch_unwind(|| assert_snapshot(root, &case.name, &transcript));
         return compared
             .map_err(|_| Failed::from(format!("the transcript differs\n\nthe daemon's log:\n{log}")));
     }

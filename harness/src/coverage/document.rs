@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
+use yaml_rust2::{Yaml, YamlLoader};
 
 /// The methods that an OpenAPI path may have.
 const METHODS: [&str; 8] = ["get", "head", "post", "put", "delete", "patch", "options", "trace"];
@@ -38,7 +39,7 @@ impl Document {
         let root: Value = if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map_err(|error| error.to_string())?
         } else {
-            serde_saphyr::from_str(text).map_err(|error| error.to_string())?
+            yaml(text)?
         };
         let paths = root.get("paths").and_then(Value::as_object).ok_or("it has no `paths`")?;
         let mut operations = Vec::new();
@@ -55,6 +56,31 @@ impl Document {
             }
         }
         Ok(Self { operations })
+    }
+}
+
+fn yaml(text: &str) -> Result<Value, String> {
+    let documents = YamlLoader::load_from_str(text).map_err(|error| error.to_string())?;
+    documents.first().map(json).ok_or_else(|| "it is empty".to_owned())
+}
+
+/// The same in JSON, where keys are text.
+fn json(yaml: &Yaml) -> Value {
+    match yaml {
+        Yaml::String(text) | Yaml::Real(text) => Value::String(text.clone()),
+        Yaml::Integer(number) => (*number).into(),
+        Yaml::Boolean(is_so) => (*is_so).into(),
+        Yaml::Array(items) => items.iter().map(json).collect(),
+        Yaml::Hash(map) => map.iter().map(|(name, value)| (key(name), json(value))).collect(),
+        Yaml::Alias(_) | Yaml::Null | Yaml::BadValue => Value::Null,
+    }
+}
+
+/// A status is often written as a number.
+fn key(yaml: &Yaml) -> String {
+    match json(yaml) {
+        Value::String(text) => text,
+        other => other.to_string(),
     }
 }
 
@@ -92,7 +118,7 @@ mod tests {
             "200": {"content": {"text/plain; charset=utf-8": {}}}, "404": {"$ref": "#/components/responses/Missing"}, "default": {}
         }}}}, "components": {"responses": {"Missing": {"content": {"application/json": {}}}}}}"##;
         let yaml = "openapi: 3.0.0\npaths:\n  \"/a\":\n    parameters: []\n    put:\n      responses:\n        \"200\":\n          \
-                    content:\n            text/plain; charset=utf-8: {}\n        \"404\":\n          \
+                    content:\n            text/plain; charset=utf-8: {}\n        404:\n          \
                     $ref: \"#/components/responses/Missing\"\n        default: {}\ncomponents:\n  responses:\n    Missing:\n      \
                     content:\n        application/json: {}\n";
         let of = |text| Document::parse(text).unwrap().operations;
