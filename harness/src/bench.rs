@@ -48,6 +48,7 @@ use self::{
     figures::{FIGURES, Figure, Needs},
     row::Row,
     server::{Program, Server},
+    statistics::median,
 };
 pub use self::{
     report::Report,
@@ -143,6 +144,18 @@ impl Bench {
             Source::Running(_) => Err(io::Error::other("a server that runs already can't be started")),
         }
     }
+}
+
+/// Does two things in turn, so many times after a warm-up: the median of what each takes, in milliseconds.
+fn in_turn(
+    warm_up: usize,
+    times: usize,
+    mut pair: impl FnMut() -> io::Result<(f64, f64)>,
+) -> io::Result<(f64, f64)> {
+    (0..warm_up).try_for_each(|_| pair().map(drop))?;
+    let (floors, results): (Vec<_>, Vec<_>) =
+        (0..times).map(|_| pair()).collect::<io::Result<Vec<_>>>()?.into_iter().unzip();
+    Ok((median(&floors), median(&results)))
 }
 
 /// How long a deed takes, in milliseconds.

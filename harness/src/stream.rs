@@ -8,6 +8,7 @@
 
 mod event;
 mod join;
+mod lines;
 mod ndjson;
 mod recording;
 mod second_opinion;

@@ -22,7 +22,7 @@ pub(super) fn measure(bench: &Bench) -> io::Result<Measured> {
     let (mut floors, mut results) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
         let server = bench.server()?;
-        floors.push(rate((0..CLIENTS).map(|_| || shell::run("true")).collect())?);
+        floors.push(repeated(ROUND, (0..CLIENTS).map(|_| || shell::run("true").map(|()| 1)).collect())?);
         results.push(of(&server)?);
     }
     Ok(Measured::row(Row {
@@ -39,17 +39,19 @@ pub(super) fn measure(bench: &Bench) -> io::Result<Measured> {
 pub(super) fn of(server: &Server) -> io::Result<f64> {
     let request = server.post("/process", "application/json", WAITED_TRUE);
     let mut wires: Vec<Wire> = (0..CLIENTS).map(|_| server.connect()).collect::<io::Result<_>>()?;
-    rate(wires.iter_mut().map(|wire| || wire.call(&request)).collect())
+    repeated(ROUND, wires.iter_mut().map(|wire| || wire.call(&request).map(|()| 1)).collect())
 }
 
-/// Repeats each deed on a thread of its own for the length of a round; how often a second all of them together were done.
-fn rate<D: FnMut() -> io::Result<()> + Send>(deeds: Vec<D>) -> io::Result<f64> {
+/// Repeats each deed on a thread of its own for the length of a round; how many answers a second all of them together gave.
+pub(super) fn repeated<D: FnMut() -> io::Result<usize> + Send>(
+    round: Duration,
+    deeds: Vec<D>,
+) -> io::Result<f64> {
     let began = Instant::now();
     let repeat = |mut deed: D| {
         let mut count = 0;
-        while began.elapsed() < ROUND {
-            deed()?;
-            count += 1;
+        while began.elapsed() < round {
+            count += deed()?;
         }
         Ok::<usize, io::Error>(count)
     };

@@ -3,11 +3,10 @@
 use std::io;
 
 use super::{
-    Bench, Measured, ms,
+    Bench, Measured, in_turn, ms,
     row::{Goal, Row, Unit},
     server::Server,
     shell,
-    statistics::median,
 };
 
 /// Nobody, by number.
@@ -38,14 +37,10 @@ fn measure_on(bench: &Bench, how: &str, start: impl Fn() -> io::Result<Server>) 
         let server = start()?;
         let request = server.post("/process", "application/json", WAITED_TRUE);
         let mut wire = server.connect()?;
-        let mut pair = || Ok::<_, io::Error>((ms(|| shell::run("true"))?, ms(|| wire.call(&request))?));
-        for _ in 0..WARM_UP {
-            pair()?;
-        }
-        let pairs: Vec<(f64, f64)> = (0..PAIRS).map(|_| pair()).collect::<io::Result<_>>()?;
-        let (floor, result): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-        floors.push(median(&floor));
-        results.push(median(&result));
+        let (floor, result) =
+            in_turn(WARM_UP, PAIRS, || Ok((ms(|| shell::run("true"))?, ms(|| wire.call(&request))?)))?;
+        floors.push(floor);
+        results.push(result);
     }
     Ok(Measured::row(Row {
         figure: format!("`POST /process` of `true`, waited{how}, p50; floor: `sh -c true`, two pipes"),

@@ -12,9 +12,10 @@ use crate::variables::unique_name;
 
 use super::{
     Bench, Measured,
+    clients::repeated,
     row::{Goal, Row, Unit},
     server::{Server, pause},
-    statistics::{number, percentile},
+    statistics::percentile,
     wire::Wire,
 };
 
@@ -76,25 +77,12 @@ fn with_wrk(server: &Server) -> io::Result<f64> {
 pub(super) fn with_our_own(server: &Server) -> io::Result<f64> {
     let request = server.get("/health", "*/*");
     let mut wires: Vec<Wire> = (0..CONNECTIONS).map(|_| server.connect()).collect::<io::Result<_>>()?;
-    let began = Instant::now();
     let ask = |wires: &mut [Wire]| {
-        let mut count = 0;
-        while began.elapsed() < ROUND {
-            wires.iter_mut().try_for_each(|wire| wire.send(&request))?;
-            wires.iter_mut().try_for_each(Wire::finish)?;
-            count += wires.len();
-        }
-        Ok::<usize, io::Error>(count)
+        wires.iter_mut().try_for_each(|wire| wire.send(&request))?;
+        wires.iter_mut().try_for_each(Wire::finish)?;
+        Ok(wires.len())
     };
-    let counts: Vec<usize> = thread::scope(|scope| {
-        let threads: Vec<_> =
-            wires.chunks_mut(CONNECTIONS / 2).map(|half| scope.spawn(|| ask(half))).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().expect("a client doesn't panic"))
-            .collect::<io::Result<_>>()
-    })?;
-    Ok(number(counts.iter().sum()) / began.elapsed().as_secs_f64())
+    repeated(ROUND, wires.chunks_mut(CONNECTIONS / 2).map(|half| || ask(half)).collect())
 }
 
 fn while_writing(bench: &Bench) -> io::Result<Row> {

@@ -3,10 +3,9 @@
 use std::{fs, io};
 
 use super::{
-    Bench, Measured, ms,
+    Bench, Measured, in_turn, ms,
     row::{Goal, Row, Unit},
     shell,
-    statistics::median,
     wire::Wire,
 };
 
@@ -28,11 +27,10 @@ pub(super) fn measure(bench: &Bench) -> io::Result<Measured> {
     let (mut floors, mut results) = (Vec::new(), Vec::new());
     // The first round warms up.
     for _ in 0..=bench.rounds {
-        let pair = || Ok::<_, io::Error>((ms(|| shell::run(&list))?, ms(|| wire.call(&request))?));
-        let pairs: Vec<(f64, f64)> = std::iter::repeat_with(pair).take(TIMES).collect::<io::Result<_>>()?;
-        let (floor, result): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-        floors.push(median(&floor));
-        results.push(median(&result));
+        let (floor, result) =
+            in_turn(0, TIMES, || Ok((ms(|| shell::run(&list))?, ms(|| wire.call(&request))?)))?;
+        floors.push(floor);
+        results.push(result);
     }
     Ok(Measured::row(Row {
         figure: "listing of 10,000 files; floor: `ls -l`, its output read".into(),

@@ -5,10 +5,9 @@ use std::io;
 use super::{
     Bench, Measured,
     exec::WAITED_TRUE,
-    ms,
+    in_turn, ms,
     row::{Goal, Row, Unit},
     server::Server,
-    statistics::median,
 };
 
 const PAIRS: usize = 200;
@@ -28,14 +27,10 @@ pub(super) fn measure(bench: &Bench) -> io::Result<Measured> {
         let route = server.post("/process", "application/json", WAITED_TRUE);
         let tool = call(&server);
         let mut wire = server.connect()?;
-        let mut pair = || Ok::<_, io::Error>((ms(|| wire.call(&route))?, ms(|| wire.call(&tool))?));
-        for _ in 0..WARM_UP {
-            pair()?;
-        }
-        let pairs: Vec<(f64, f64)> = (0..PAIRS).map(|_| pair()).collect::<io::Result<_>>()?;
-        let (floor, result): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-        floors.push(median(&floor));
-        results.push(median(&result));
+        let (floor, result) =
+            in_turn(WARM_UP, PAIRS, || Ok((ms(|| wire.call(&route))?, ms(|| wire.call(&tool))?)))?;
+        floors.push(floor);
+        results.push(result);
     }
     Ok(Measured::row(Row {
         figure: "MCP `processExecute` of `true`, waited, p50; floor: `POST /process` of it".to_owned(),

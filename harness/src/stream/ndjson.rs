@@ -5,36 +5,35 @@
 
 use serde_json::Value;
 
-use super::event::{Findings, Kind, output_bytes};
+use super::{
+    event::{Findings, Kind, output_bytes},
+    lines::Lines,
+};
 use crate::text;
 
 /// Decodes lines from bytes cut anywhere.
 #[derive(Debug)]
 pub(super) struct Ndjson {
-    pending: Vec<u8>,
+    lines: Lines,
     /// Whether the request named the media type, as the SDKs do not.
     by_name: bool,
 }
 
 impl Ndjson {
     pub(super) fn new(by_name: bool) -> Self {
-        Self { pending: Vec::new(), by_name }
+        Self { lines: Lines::default(), by_name }
     }
 
     pub(super) fn feed(&mut self, bytes: &[u8], findings: &mut Findings) {
-        self.pending.extend_from_slice(bytes);
-        let Some(end) = self.pending.iter().rposition(|&byte| byte == b'\n') else { return };
-        let rest = self.pending.split_off(end + 1);
-        let whole = std::mem::replace(&mut self.pending, rest);
-        for line in whole[..end].split(|&byte| byte == b'\n') {
-            if let Err(sentence) = self.line(line, findings) {
+        for line in self.lines.feed(bytes) {
+            if let Err(sentence) = self.line(&line, findings) {
                 findings.break_rule(&sentence);
             }
         }
     }
 
     pub(super) fn is_unfinished(&self) -> bool {
-        !self.pending.is_empty()
+        self.lines.is_unfinished()
     }
 
     fn line(&self, line: &[u8], findings: &mut Findings) -> Result<(), String> {

@@ -5,7 +5,10 @@
 
 use serde_json::Value;
 
-use super::event::{Findings, Kind};
+use super::{
+    event::{Findings, Kind},
+    lines::Lines,
+};
 use crate::text;
 
 /// The one comment that is sent, as a heartbeat.
@@ -14,7 +17,7 @@ const HEARTBEAT: &str = ": hb";
 /// Decodes frames from bytes cut anywhere.
 #[derive(Debug, Default)]
 pub(super) struct Sse {
-    pending: Vec<u8>,
+    lines: Lines,
     frame: RawFrame,
     frames: Vec<RawFrame>,
 }
@@ -30,12 +33,8 @@ pub(super) struct RawFrame {
 
 impl Sse {
     pub(super) fn feed(&mut self, bytes: &[u8], findings: &mut Findings) {
-        self.pending.extend_from_slice(bytes);
-        let Some(end) = self.pending.iter().rposition(|&byte| byte == b'\n') else { return };
-        let rest = self.pending.split_off(end + 1);
-        let whole = std::mem::replace(&mut self.pending, rest);
-        for line in whole[..end].split(|&byte| byte == b'\n') {
-            match std::str::from_utf8(line) {
+        for line in self.lines.feed(bytes) {
+            match std::str::from_utf8(&line) {
                 Ok(line) => self.line(line, findings),
                 Err(_) => findings.break_rule("an SSE line isn't UTF-8"),
             }
@@ -43,7 +42,7 @@ impl Sse {
     }
 
     pub(super) fn is_unfinished(&self) -> bool {
-        !self.pending.is_empty() || self.frame != RawFrame::default()
+        self.lines.is_unfinished() || self.frame != RawFrame::default()
     }
 
     pub(super) fn frames(&self) -> &[RawFrame] {

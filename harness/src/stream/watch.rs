@@ -4,7 +4,10 @@
 
 use serde_json::Value;
 
-use super::event::{Findings, Kind};
+use super::{
+    event::{Findings, Kind},
+    lines::Lines,
+};
 use crate::text::{quote, short};
 
 const KEEPALIVE: &[u8] = b"[keepalive]";
@@ -15,17 +18,13 @@ const OPS: [&str; 7] = ["CREATE", "WRITE", "REMOVE", "RENAME", "CHMOD", "OVERFLO
 /// Decodes lines from bytes cut anywhere.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    pending: Vec<u8>,
+    lines: Lines,
 }
 
 impl Watch {
     pub(super) fn feed(&mut self, bytes: &[u8], findings: &mut Findings) {
-        self.pending.extend_from_slice(bytes);
-        let Some(end) = self.pending.iter().rposition(|&byte| byte == b'\n') else { return };
-        let rest = self.pending.split_off(end + 1);
-        let whole = std::mem::replace(&mut self.pending, rest);
-        for line in whole[..end].split(|&byte| byte == b'\n') {
-            match event(line) {
+        for line in self.lines.feed(bytes) {
+            match event(&line) {
                 Ok(Some(kind)) => findings.push(kind, None),
                 Ok(None) => findings.heartbeat(),
                 Err(sentence) => findings.break_rule(&sentence),
@@ -34,7 +33,7 @@ impl Watch {
     }
 
     pub(super) fn is_unfinished(&self) -> bool {
-        !self.pending.is_empty()
+        self.lines.is_unfinished()
     }
 }
 
