@@ -1,8 +1,9 @@
 // Drives the terminal's page in a headless Chromium and prints `ok` or `FAILED` for each check: browser.mjs URL CHROMIUM KEEPER FOLDER
 // KEEPER is the pid of the daemon, whose worker is killed once. Screenshots go to FOLDER.
 
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { dirname, join } from 'node:path';
 import puppeteer from 'puppeteer-core';
 
 const [url, chromium, keeper, folder] = process.argv.slice(2);
@@ -206,6 +207,29 @@ await sees('and Enter begins a new one', /^> $/m);
 check('the note is gone', (await page.$eval('#status', (element) => getComputedStyle(element).display)) === 'none');
 
 check('nothing was asked for elsewhere', elsewhere.length === 0, elsewhere.join(' '));
+
+// Another page of this host, at another port: its link leads here, and chooses neither the program nor where it runs.
+const planted = join(dirname(process.env.BOXD_TEST_FILE), 'planted');
+writeFileSync(planted, '#!/bin/sh\n: >"$0.ran"\nexec sleep 60\n');
+chmodSync(planted, 0o755);
+const chosen = new URLSearchParams({ sessionId: 'linked', shell: planted, workingDir: '/' });
+const neighbour = createServer((_, response) => {
+  response.setHeader('content-type', 'text/html');
+  response.end(`<a href="${url}/terminal?${chosen}">the way</a>`.replaceAll('&', '&amp;'));
+});
+await new Promise((done) => neighbour.listen(0, '127.0.0.1', done));
+await page.goto(`http://127.0.0.1:${neighbour.address().port}/`, { waitUntil: 'load' });
+await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.click('a')]);
+check('a link of another page leads here', page.url() === `${url}/terminal?${chosen}`, page.url());
+await status('and is connected', '^$');
+if (await sees('to the usual shell', /> $/m)) {
+  await type('pwd');
+  await sees('where it always begins', new RegExp(`^${dirname(planted)}$`, 'm'));
+}
+check('not to a program of its choice', !existsSync(`${planted}.ran`));
+neighbour.close();
+neighbour.closeAllConnections();
+
 check('nothing was complained about', complaints.length === 0, complaints.join(' | '));
 await browser.close();
 process.exit(failed ? 3 : 0);

@@ -75,7 +75,8 @@ pub(crate) enum TurnedAway {
 /// Paths that need no token: a health check has none, and the page must load before it can ask for one.
 const OPEN: [&str; 3] = ["/health", "/docs", "/docs/"];
 
-/// Pages that a link may lead to from another port of this host: they are for people, and everything behind them asks again.
+/// Pages that a link may lead to from another port of this host: they are for people, everything behind them asks
+/// again, and their addresses choose nothing that runs.
 const PAGES: [&str; 6] = ["/", "/docs", "/docs/", "/swagger", "/swagger/index.html", "/terminal"];
 
 /// Decides about a request.

@@ -1,5 +1,8 @@
 //! `GET /terminal`: a terminal in a browser. The page and all it needs are in the binary; xterm.js and its add-ons are kept as they were
 //! published (`assets/terminal/README.md`).
+//!
+//! A link on a page of another port may lead here, and over plain HTTP to another host than this one browsers do not even say who leads.
+//! So the page takes from its address which session to show, and nothing that would start a program of the link's choice.
 
 use tide::{Request, Response};
 

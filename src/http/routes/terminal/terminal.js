@@ -66,9 +66,8 @@ function address() {
   const asked = new URLSearchParams(location.search);
   const query = new URLSearchParams({ cols: term.cols, rows: term.rows });
   query.set('sessionId', asked.get('sessionId') || 'default');
-  for (const name of ['token', 'shell', 'workingDir']) {
-    if (asked.get(name)) query.set(name, asked.get(name));
-  }
+  // Nothing else of it: whoever leads a person here by a link would choose a program that runs, and the folder that it reads.
+  if (asked.get('token')) query.set('token', asked.get('token'));
   const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
   return `${scheme}//${location.host}/terminal/ws?${query}`;
 }
