@@ -6,6 +6,7 @@
 //! Only this folder names tide, hyper and http-types. Endpoints read the request, call the core and shape the answer; the
 //! core knows nothing of it. Every error becomes an answer in `refusal.rs`.
 
+mod arriving;
 mod audit;
 mod body;
 mod context;
@@ -21,6 +22,7 @@ mod guard;
 mod intake;
 mod io;
 mod json_body;
+mod linger;
 mod middleware;
 mod negotiate;
 mod outgoing;

@@ -7,8 +7,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use futures_lite::{AsyncBufRead, AsyncRead, Stream};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 
+use super::arriving::Arriving;
 use super::port_proxy::{Cut, Proxied};
 use super::presence::Presence;
 use super::request_log::RequestLine;
@@ -37,14 +38,14 @@ impl PulledSlot {
 pub(crate) struct RequestBody {
     presence: Arc<Presence>,
     traffic: Arc<Traffic>,
-    incoming: Incoming,
+    incoming: Arriving,
     chunk: Bytes,
     is_done: bool,
 }
 
 impl RequestBody {
     /// Wraps hyper's body.
-    pub(crate) fn new(incoming: Incoming, presence: Arc<Presence>, traffic: Arc<Traffic>) -> Self {
+    pub(crate) fn new(incoming: Arriving, presence: Arc<Presence>, traffic: Arc<Traffic>) -> Self {
         Self { presence, traffic, incoming, chunk: Bytes::new(), is_done: false }
     }
 }

@@ -26,7 +26,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 
+use super::arriving::Arriving;
 use super::context::Shutdown;
+use super::linger::linger;
 use super::port_proxy::{Cut, Kept, Link, Links, Proxied, Sent, Socket, headers, in_words, relay};
 use super::upgraded::Upgraded;
 use crate::credential_proxy::{self, CredentialProxy, Upstream};
@@ -133,13 +135,26 @@ impl ForwardProxy {
         let _ended: bool = poll_fn(|cx| connection.poll_without_shutdown(cx)).await.is_ok();
         let parts = connection.into_parts();
         let server = tunnel.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(server) = server {
-            let client = Upgraded::new(Arc::new(parts.io.into_inner()), parts.read_buf.to_vec());
-            relay::relay(client, server).await;
+        match server {
+            Some(server) => {
+                let client = Upgraded::new(Arc::new(parts.io.into_inner()), parts.read_buf.to_vec());
+                relay::relay(client, server).await;
+            }
+            // It may be sending a body that nobody wants any more.
+            None => linger(&parts.io.into_inner()).await,
         }
     }
 
     async fn answer(&self, request: Request<Incoming>, tunnel: &TunnelSlot) -> Response<Reply> {
+        let (request, rest) = Arriving::of(request);
+        let mut response = self.answer_to(request, tunnel).await;
+        if let Some(rest) = rest {
+            rest.tell(response.headers_mut()).await;
+        }
+        response
+    }
+
+    async fn answer_to(&self, request: Request<Arriving>, tunnel: &TunnelSlot) -> Response<Reply> {
         let is_tunnel = request.method() == Method::CONNECT;
         if !is_tunnel && request.uri().scheme().is_none() {
             return says(StatusCode::BAD_REQUEST, "absolute URI required");
@@ -155,7 +170,7 @@ impl ForwardProxy {
 
     async fn pass(
         &self,
-        request: Request<Incoming>,
+        request: Request<Arriving>,
         is_tunnel: bool,
         tunnel: &TunnelSlot,
     ) -> Result<Response<Reply>, String> {

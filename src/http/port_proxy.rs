@@ -26,6 +26,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{EXPECT, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
 
+use super::arriving::Arriving;
 use super::body::Content;
 use super::context::{Client, Shutdown};
 use super::refusal::Refusal;
@@ -70,7 +71,7 @@ impl PortProxy {
     /// Passes a request on that may come in. The client is watched from now on: one that leaves ends all of it.
     pub(crate) async fn pass(
         &self,
-        request: Request<Incoming>,
+        request: Request<Arriving>,
         client: &Client,
         asked: Asked<'_>,
     ) -> Result<Answer, Refusal> {

@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -26,6 +26,7 @@ use super::body::ResponseBody;
 use super::context::{self, Client};
 use super::forward_proxy::ForwardProxy;
 use super::io::Io;
+use super::linger::linger;
 use super::port_proxy::Kept;
 use super::presence::{Overdue, Patience, Presence};
 use super::read_ahead::ReadAhead;
@@ -43,10 +44,6 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Header lines of one request.
 const HEADERS_MAX: usize = 128;
-
-/// How long a client that is still sending is listened to after its last answer, so that it can read the answer: a socket
-/// that is closed over unread bytes takes back what was sent.
-const LINGER: Duration = Duration::from_secs(5);
 
 /// How long the changes that requests have begun are waited for when another worker takes over.
 const CHANGES_PATIENCE: Duration = Duration::from_secs(5);
@@ -358,22 +355,6 @@ fn reproach(socket: &Async<TcpStream>, overdue: &Overdue) {
         // Nothing of an answer is under way, so this is the next thing the client reads.
         rustix::io::write(socket, &raw_answer(408)).ok();
     }
-}
-
-/// Reads and drops what a client still sends, until it closes its side or the time is up.
-async fn linger(socket: &Async<TcpStream>) {
-    // Either is an error when the client is gone, and then there is nothing to wait for.
-    if socket.get_ref().shutdown(Shutdown::Write).is_err() {
-        return;
-    }
-    let drop_rest = async {
-        let mut reader = socket;
-        futures_lite::io::copy(&mut reader, &mut futures_lite::io::sink()).await.ok();
-    };
-    let time_up = async {
-        Timer::after(LINGER).await;
-    };
-    drop_rest.or(time_up).await;
 }
 
 /// The clock of one connection: a timer that is touched as seldom as possible.

@@ -15,6 +15,7 @@ use hyper::header::{
 };
 use tide::http::{Body, Method, Response, Url};
 
+use super::arriving::Arriving;
 use super::body::{Content, PulledSlot, RequestBody, ResponseBody};
 use super::context::{Change, Client, Context};
 use super::guard::{Caller, admit};
@@ -55,6 +56,7 @@ impl Application {
         client: Client,
     ) -> hyper::Response<ResponseBody> {
         let began = Instant::now();
+        let (request, rest) = Arriving::of(request);
         let method = request.method().as_str().to_owned();
         let is_head = method == "HEAD";
         let target = request.uri().path_and_query().map_or("/", |p| p.as_str()).to_owned();
@@ -72,6 +74,9 @@ impl Application {
             Ok(answer) => answer,
             Err(_) => to_hyper(refused(&Refusal::Panic)).await,
         };
+        if let Some(rest) = rest {
+            rest.tell(response.headers_mut()).await;
+        }
         let line = self.logs_requests.then(|| {
             let target = target::redacted(&target);
             let is_streamed = match &content {
@@ -99,7 +104,7 @@ impl Application {
     /// Answers a request for the server behind a port, if it may come in.
     async fn pass(
         &self,
-        request: hyper::Request<Incoming>,
+        request: hyper::Request<Arriving>,
         client: &Client,
         asked: Asked<'_>,
     ) -> (hyper::Response<()>, Content) {
@@ -127,7 +132,7 @@ impl Application {
     /// Answers any other request.
     async fn route(
         &self,
-        request: hyper::Request<Incoming>,
+        request: hyper::Request<Arriving>,
         client: Client,
     ) -> (hyper::Response<()>, Content) {
         let change = (!request.method().is_safe()).then(|| self.changes.begin());
@@ -146,7 +151,7 @@ impl Application {
 
     async fn respond(
         &self,
-        request: hyper::Request<Incoming>,
+        request: hyper::Request<Arriving>,
         client: Client,
         change: Option<Piece>,
     ) -> Response {
@@ -171,7 +176,7 @@ fn refused(refusal: &Refusal) -> Response {
 
 /// Whether a request for a port may come in, and is a preflight that is answered here.
 fn admit_to_port(
-    request: &hyper::Request<Incoming>,
+    request: &hyper::Request<Arriving>,
     client: &Client,
     access: &Access,
 ) -> Result<bool, Refusal> {
@@ -214,7 +219,7 @@ fn add_missing_cors(response: &mut hyper::Response<()>, access: &Access, origin:
 
 /// Makes tide's request of hyper's. The body is handed on unread for the methods whose endpoints read one.
 async fn to_tide(
-    request: hyper::Request<Incoming>,
+    request: hyper::Request<Arriving>,
     client: Client,
     context: &Context,
 ) -> Result<tide::http::Request, Refusal> {

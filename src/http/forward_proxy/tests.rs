@@ -127,6 +127,14 @@ fn what_cannot_be_passed_on_is_told() {
     );
     std::fs::write(&token, "t").unwrap();
     assert!(ask(address, PLAIN).contains("cannot be reached"));
+    let body = "x".repeat(3_000_000);
+    let upload =
+        format!("POST http://far.test/ HTTP/1.1\r\nHost: far.test\r\nContent-Length: 3000000\r\n\r\n{body}");
+    let refused = ask(address, &upload);
+    assert!(
+        refused.contains("\r\nconnection: close\r\n") && refused.contains("cannot be reached"),
+        "{refused}"
+    );
     std::fs::remove_file(&token).unwrap();
     shutdown.begin();
 }

@@ -11,7 +11,9 @@ use std::time::Duration;
 use async_io::Timer;
 use bytes::Bytes;
 use futures_lite::FutureExt;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
+
+use crate::http::arriving::Arriving;
 
 /// A server that does not say whether it wants the body gets it after this time: many do not know the question
 /// (RFC 9110 §10.1.1 says not to wait for ever).
@@ -21,7 +23,7 @@ const CONTINUE_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(in crate::http) struct Sent {
     /// None of a request that may have to be asked twice: that one has no body.
-    incoming: Option<Incoming>,
+    incoming: Option<Arriving>,
     gate: Option<(Arc<Gate>, Timer)>,
 }
 
@@ -32,7 +34,7 @@ impl Sent {
     }
 
     /// A body; with a gate, when that opens.
-    pub(in crate::http) fn new(incoming: Incoming, gate: Option<Arc<Gate>>) -> Self {
+    pub(in crate::http) fn new(incoming: Arriving, gate: Option<Arc<Gate>>) -> Self {
         let gate = gate.map(|gate| (gate, Timer::after(CONTINUE_MAX)));
         Self { incoming: Some(incoming), gate }
     }
