@@ -7,9 +7,10 @@
 //! ```
 //! A token that changes in its file is taken from there; commands that run long need not know. What is decided here is decided
 //! once, before the first thread; the rest is HTTP's. Each worker makes it anew from the environment that the keeper was started
-//! with, so there is no state to keep.
+//! with, so there is no state to keep. Where there can be no proxy, commands are given the tokens themselves (`refresh`).
 
 mod directive;
+mod refresh;
 mod token;
 
 use std::ffi::{OsStr, OsString};
@@ -21,6 +22,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use crate::sys::environment;
 use directive::{Directive, has_directive};
+pub(crate) use refresh::Refresh;
 pub(crate) use token::Upstream;
 
 /// A proxy, of the value of a variable.
@@ -59,14 +61,14 @@ pub(crate) enum Outcome {
     Unwanted,
     /// It is there.
     Ready(CredentialProxy),
-    /// It cannot be, for this reason; commands get the tokens as they are now.
-    Resolved(String),
+    /// It cannot be, for this reason; commands get the tokens themselves, which follow their files from now on.
+    Resolved { why: String, refresh: Refresh },
 }
 
 /// Sets it up, and the variables that commands see. Only while the process has one thread.
 pub(crate) fn set_up() -> Outcome {
     let read = |name: &str| std::env::var_os(name).filter(|value| has_directive(&value.to_string_lossy()));
-    let wanted: Vec<(&str, String)> = VARIABLES
+    let wanted: Vec<(&'static str, String)> = VARIABLES
         .into_iter()
         .filter_map(|name| Some((name, read(name)?.to_string_lossy().into_owned())))
         .collect();
@@ -75,10 +77,13 @@ pub(crate) fn set_up() -> Outcome {
     }
     match begin(&wanted) {
         Ok(proxy) => Outcome::Ready(proxy),
-        Err(why) => Outcome::Resolved(match resolve(&wanted) {
-            Ok(()) => why,
-            Err(error) => format!("{why}; {error}"),
-        }),
+        Err(why) => {
+            let mut refresh = Refresh::new(&wanted);
+            let (resolved, mut troubles) = refresh.look();
+            troubles.extend(set(&resolved).err());
+            let why = [why].into_iter().chain(troubles).collect::<Vec<_>>().join("; ");
+            Outcome::Resolved { why, refresh }
+        }
     }
 }
 
@@ -111,16 +116,6 @@ fn begin(wanted: &[(&str, String)]) -> Result<CredentialProxy, String> {
     set(&variables)?;
     let listeners = [Some(listener), too].into_iter().flatten().collect();
     Ok(CredentialProxy { for_connect: of("HTTPS_PROXY")?, for_plain: of("HTTP_PROXY")?, listeners })
-}
-
-/// Puts the tokens, as they are now, where their directives stand.
-fn resolve(wanted: &[(&str, String)]) -> Result<(), String> {
-    let mut variables = Vec::new();
-    for (name, value) in wanted {
-        let value = token::resolved(value).map_err(|why| format!("{name}: {why}"))?;
-        variables.push((*name, value.into()));
-    }
-    set(&variables)
 }
 
 fn set(variables: &[(&str, OsString)]) -> Result<(), String> {

@@ -118,8 +118,14 @@ fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, Stri
     match credentials {
         credential_proxy::Outcome::Unwanted => {}
         credential_proxy::Outcome::Ready(proxy) => server.lend_credentials(proxy),
-        credential_proxy::Outcome::Resolved(why) => {
-            tracing::warn!("outgoing requests of commands carry the proxy's token as it is now: {why}");
+        credential_proxy::Outcome::Resolved { why, refresh } => {
+            tracing::warn!("commands are given the proxy's token itself: {why}");
+            let (sandbox, shutdown) = (ending.clone(), shutdown.clone());
+            let follow = async move {
+                refresh.run(|resolved| sandbox.provide_variables(resolved)).or(shutdown.listen()).await;
+            };
+            // Detached: it ends with the shutdown.
+            runtime.spawn(follow).detach();
         }
     }
     accept_all(listeners, &server, &runtime, config)?;

@@ -132,6 +132,13 @@ impl Environment {
         blocking::unblock(reload).await
     }
 
+    /// Sets variables of the layer that the daemon provides. They are not noted: the next worker finds them out by itself.
+    pub(crate) fn provide(&self, variables: impl IntoIterator<Item = (&'static str, OsString)>) {
+        let mut layers = self.lock();
+        layers.base.extend(variables.into_iter().map(|(name, value)| (name.into(), value)));
+        layers.join();
+    }
+
     /// Notes what was applied, for the next worker.
     pub(crate) fn tell(&self) {
         self.note(&self.lock());

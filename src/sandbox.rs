@@ -3,6 +3,7 @@
 mod figures;
 mod opening;
 
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -357,6 +358,11 @@ impl Sandbox {
     /// Reads the variables anew that the platform sets. What is started from now on has them.
     pub(crate) async fn reload_environment(&self) -> Result<Reloaded> {
         self.supervisor.environment.reload(|| self.supervisor.gate.enter()).await
+    }
+
+    /// Sets variables that the daemon itself provides. What is started from now on has them.
+    pub(crate) fn provide_variables(&self, variables: impl IntoIterator<Item = (&'static str, OsString)>) {
+        self.supervisor.environment.provide(variables);
     }
 
     /// What the host lets the daemon do. Walks about in the system: it runs where waiting is allowed.

@@ -37,6 +37,12 @@ impl Upstream {
         (&self.directive.host, self.directive.port)
     }
 
+    /// The token that was read is as old as it may be.
+    #[cfg(test)]
+    pub(crate) fn forget(&self) {
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// The value of `Proxy-Authorization`. With `anew` the file is read whatever is remembered. Blocks as long as the file does.
     pub(crate) fn authorization(&self, anew: bool) -> Result<String, String> {
         let mut known = self.token.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,6 +90,10 @@ mod tests {
         std::fs::write(&path, "t/w o").unwrap();
         assert_eq!(upstream.authorization(false), basic("me:one"));
         assert_eq!(upstream.authorization(true), basic("me:t/w o"));
+        std::fs::write(&path, "three").unwrap();
+        upstream.forget();
+        assert_eq!(upstream.authorization(false), basic("me:three"));
+        std::fs::write(&path, "t/w o").unwrap();
         assert_eq!(resolved(&value), Ok("http://me:t%2Fw%20o@h:1".to_owned()));
         std::fs::remove_file(&path).unwrap();
         assert!(upstream.authorization(true).unwrap_err().contains("cannot be read"));

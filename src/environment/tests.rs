@@ -37,6 +37,17 @@ fn a_reload_replaces_what_the_last_one_applied() {
 }
 
 #[test]
+fn what_the_daemon_provides_later_stands_below_a_reload() {
+    let environment = open(&[("A", "base"), ("B", "base")], &[]);
+    environment.apply(document(1, &[("B", "applied")]));
+    environment.provide([("A", "new".into()), ("B", "new".into())]);
+    let of = |name| environment.text(name);
+    assert_eq!((of("A").as_deref(), of("B").as_deref()), (Some("new"), Some("applied")));
+    environment.apply(document(2, &[]));
+    assert_eq!(of("B").as_deref(), Some("new"));
+}
+
+#[test]
 fn the_next_worker_goes_on_with_what_was_applied() {
     let applied = Applied { environment: Cow::Owned(document(0, &[("A", "1")]).environment) };
     let frame = |applied: &Applied<'_>| Frame { kind: KIND, bytes: serde_json::to_vec(applied).unwrap() };

@@ -104,7 +104,7 @@ impl Rest {
         }
     }
 
-    async fn is_over(self) -> bool {
+    async fn is_over(&self) -> bool {
         match self.put(State::Reading) {
             State::Done => true,
             State::Reading => false,

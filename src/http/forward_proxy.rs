@@ -30,6 +30,7 @@ use super::arriving::Arriving;
 use super::context::Shutdown;
 use super::linger::linger;
 use super::port_proxy::{Cut, Kept, Link, Links, Proxied, Sent, Socket, headers, in_words, relay};
+use super::seats::Seats;
 use super::upgraded::Upgraded;
 use crate::credential_proxy::{self, CredentialProxy, Upstream};
 use crate::runtime::Runtime;
@@ -53,6 +54,8 @@ pub(super) struct ForwardProxy {
     pub(super) retirement: Arc<Shutdown>,
     upstreams: Arc<(Arc<Upstream>, Arc<Upstream>)>,
     links: Arc<Links>,
+    /// The connections of the API, which share the descriptors with those here.
+    open: Arc<Seats>,
     seats: Arc<smol::lock::Semaphore>,
 }
 
@@ -64,11 +67,13 @@ impl ForwardProxy {
     pub(super) fn begin(
         proxy: CredentialProxy,
         runtime: Runtime,
+        open: Arc<Seats>,
         shutdown: Arc<Shutdown>,
         retirement: Arc<Shutdown>,
     ) {
         let this = Self {
             runtime,
+            open,
             shutdown,
             retirement,
             upstreams: Arc::new((proxy.for_connect, proxy.for_plain)),
@@ -110,13 +115,14 @@ impl ForwardProxy {
                     let serve = async move {
                         this.serve(socket).or(this.shutdown.listen()).await;
                         drop(seat);
+                        this.open.elsewhere_closed();
                     };
                     // Detached: it ends with the connection.
                     self.runtime.spawn(serve).detach();
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection to the proxy for outgoing requests could not be accepted");
-                    async_io::Timer::after(Duration::from_millis(100)).await;
+                    self.open.after_refusal(&error).await;
                 }
             }
         }

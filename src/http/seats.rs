@@ -9,6 +9,7 @@
 //! connections that are held for nothing keep nobody out, and where all of them are at work, health checks and stops still get through.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,9 @@ use super::presence::Presence;
 
 /// Connections that are served beyond the bound, one short request each.
 const STANDING: usize = 32;
+
+/// The pause before accepting again when the process is out of descriptors; a connection that closes ends it early.
+const ACCEPT_AFTER: Duration = Duration::from_millis(100);
 
 /// How long a connection that was asked to go is waited for. It goes at once, unless a request has just come on it.
 const GOING: Duration = Duration::from_millis(20);
@@ -99,6 +103,19 @@ impl Seats {
         let taken = self.lock();
         let idle = taken.values().filter(|occupant| occupant.presence.idle_since().is_some()).count();
         ((taken.len() - idle) as u64, idle as u64)
+    }
+
+    /// Waits until accepting may be tried again. A connection that was gone before it was accepted is no reason to wait; running out of
+    /// descriptors is, until a connection gives its own back. Other descriptors come back without an event, so that is not waited for long.
+    pub(crate) async fn after_refusal(&self, error: &io::Error) {
+        if !matches!(error.raw_os_error(), Some(libc::ECONNABORTED | libc::EINTR)) {
+            or_after(self.closed(), ACCEPT_AFTER).await;
+        }
+    }
+
+    /// A connection that has no seat here has given its descriptors back.
+    pub(crate) fn elsewhere_closed(&self) {
+        self.closed.notify(usize::MAX);
     }
 
     /// Completes when a connection has closed since the call.

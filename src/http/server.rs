@@ -48,9 +48,6 @@ const HEADERS_MAX: usize = 128;
 /// How long the changes that requests have begun are waited for when another worker takes over.
 const CHANGES_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The pause before accepting again when the process is out of descriptors; a connection that closes ends it early.
-const ACCEPT_AFTER: Duration = Duration::from_millis(100);
-
 /// A listening socket.
 #[derive(Debug)]
 pub(crate) struct Listener {
@@ -137,7 +134,7 @@ impl Server {
     /// Looks after the proxy for outgoing requests of commands, as long as this worker accepts connections.
     pub(crate) fn lend_credentials(&self, proxy: CredentialProxy) {
         let (shutdown, retirement) = (self.shutdown.clone(), self.retirement.clone());
-        ForwardProxy::begin(proxy, self.runtime.clone(), shutdown, retirement);
+        ForwardProxy::begin(proxy, self.runtime.clone(), self.seats.clone(), shutdown, retirement);
     }
 
     /// There will be no next worker: accepts again.
@@ -166,7 +163,10 @@ impl Server {
                     Ok((socket, _)) => {
                         self.begin(socket, on_loopback, Vec::new());
                     }
-                    Err(error) => self.after_refusal(&error).await,
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        self.seats.after_refusal(&error).await;
+                    }
                 }
             }
         };
@@ -201,18 +201,6 @@ impl Server {
     /// How many connections are open.
     pub(crate) fn open_connections(&self) -> usize {
         self.seats.open()
-    }
-
-    /// A connection that was gone before it was accepted is no reason to wait; running out of descriptors is.
-    async fn after_refusal(&self, error: &io::Error) {
-        if matches!(error.raw_os_error(), Some(libc::ECONNABORTED | libc::EINTR)) {
-            return;
-        }
-        tracing::warn!(%error, "a connection could not be accepted");
-        let pause = async {
-            Timer::after(ACCEPT_AFTER).await;
-        };
-        self.seats.closed().or(pause).await;
     }
 
     /// Serves a connection, which counts from now on.

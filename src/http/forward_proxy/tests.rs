@@ -45,14 +45,15 @@ fn beyond(password: &'static str) -> (u16, mpsc::Receiver<String>) {
 }
 
 /// A proxy of ours before it, whose token is in a file.
-fn ours(port: u16, token: &std::path::Path) -> (SocketAddr, Arc<Shutdown>) {
+fn ours(port: u16, token: &std::path::Path) -> (SocketAddr, Arc<Shutdown>, Arc<Upstream>) {
     let beyond = upstream(&format!("http://me:{{{{file({})}}}}@127.0.0.1:{port}", token.display()));
     let listener = credential_proxy::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
-    let proxy = CredentialProxy { for_connect: beyond.clone(), for_plain: beyond, listeners: vec![listener] };
+    let proxy =
+        CredentialProxy { for_connect: beyond.clone(), for_plain: beyond.clone(), listeners: vec![listener] };
     let shutdown = Arc::new(Shutdown::default());
-    ForwardProxy::begin(proxy, Runtime::start(1).unwrap(), shutdown.clone(), Arc::default());
-    (address, shutdown)
+    ForwardProxy::begin(proxy, Runtime::start(1).unwrap(), Seats::new(1), shutdown.clone(), Arc::default());
+    (address, shutdown, beyond)
 }
 
 fn ask(address: SocketAddr, request: &str) -> String {
@@ -76,14 +77,14 @@ fn requests_get_the_login_and_a_refused_token_is_read_again() {
     let (port, asks) = beyond("new");
     let token = token_file();
     std::fs::write(&token, "new\n").unwrap();
-    let (address, shutdown) = ours(port, &token);
+    let (address, shutdown, upstream) = ours(port, &token);
     assert!(ask(address, PLAIN).ends_with("far!"));
     let head = asks.recv().unwrap();
     assert!(head.starts_with("GET http://far.test/a?b HTTP/1.1\r\n"), "{head}");
     assert_eq!(head.matches("proxy-authorization").count(), 1, "{head}");
     let upload = "POST http://far.test/ HTTP/1.1\r\nHost: far.test\r\nContent-Length: 2\r\nConnection: close\r\n\r\nab";
     std::fs::write(&token, "old").unwrap();
-    async_io::block_on(async_io::Timer::after(Duration::from_millis(1100)));
+    upstream.forget();
     assert!(ask(address, upload).starts_with("HTTP/1.1 407 "), "a body is not sent twice");
     std::fs::write(&token, "new").unwrap();
     assert!(ask(address, PLAIN).ends_with("far!"), "the old token is remembered, and refused");
@@ -97,7 +98,7 @@ fn a_tunnel_is_bytes_both_ways() {
     let (port, asks) = beyond("new");
     let token = token_file();
     std::fs::write(&token, "new").unwrap();
-    let (address, shutdown) = ours(port, &token);
+    let (address, shutdown, _) = ours(port, &token);
     let mut socket = TcpStream::connect(address).unwrap();
     socket.write_all(b"CONNECT far.test:443 HTTP/1.1\r\nHost: far.test:443\r\n\r\nearly").unwrap();
     socket.write_all(b" late").unwrap();
@@ -117,7 +118,7 @@ fn a_tunnel_is_bytes_both_ways() {
 fn what_cannot_be_passed_on_is_told() {
     let token = token_file();
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (address, shutdown) = ours(nobody, &token);
+    let (address, shutdown, _) = ours(nobody, &token);
     let no_uri = ask(address, "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert!(no_uri.starts_with("HTTP/1.1 400 ") && no_uri.ends_with("sandbox proxy: absolute URI required"));
     let no_token = ask(address, PLAIN);
