@@ -7,6 +7,7 @@
 //! core knows nothing of it. Every error becomes an answer in `refusal.rs`.
 
 mod arriving;
+mod attendance;
 mod audit;
 mod body;
 mod context;

@@ -1,4 +1,4 @@
-//! Audit lines: who did what to commands, for a platform whose gateway says who asks.
+//! Audit lines: who did what to commands and terminals, for a platform whose gateway says who asks.
 //!
 //! The names are the known server's. A request without a subject has no line: then nobody has authenticated it, and the request log
 //! says the rest.
@@ -53,9 +53,15 @@ impl Subject {
     }
 
     /// The same for a command that was started.
-    pub(crate) fn started(&self, is_streamed: bool, command: &str, folder: &str) {
+    pub(crate) fn started(&self, is_streamed: bool, command: &str, folder: &str, stdin: bool) {
         let action = if is_streamed { "process_exec_stream" } else { "process_exec" };
-        self.did(action, &format!("command={:?} working-dir={:?}", cut(command), cut(folder)));
+        let what = format!("command={:?} working-dir={:?} stdin={stdin}", cut(command), cut(folder));
+        self.did(action, &what);
+    }
+
+    /// The same for so many bytes that a process was given.
+    pub(crate) fn wrote(&self, identifier: &str, bytes: usize) {
+        self.did("process_stdin_write", &format!("identifier={:?} bytes={bytes}", cut(identifier)));
     }
 
     /// The same for a process that was looked at or ended.

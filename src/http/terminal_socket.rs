@@ -17,6 +17,8 @@ use async_tungstenite::{WebSocketReceiver, WebSocketSender, WebSocketStream};
 use futures_lite::future::zip;
 use futures_lite::{FutureExt, StreamExt, io};
 
+use super::attendance::Attendance;
+use super::audit::Subject;
 use super::context::Context;
 use super::upgraded::Upgraded;
 use crate::error::Error;
@@ -56,7 +58,12 @@ struct Farewell {
 }
 
 /// Shows a terminal until one side has enough.
-pub(crate) async fn serve(upgraded: Upgraded, context: Context, name: String, wanted: Wanted) {
+pub(crate) async fn serve(
+    upgraded: Upgraded,
+    context: Context,
+    (name, wanted): (String, Wanted),
+    subject: Option<Subject>,
+) {
     let raw = upgraded.socket();
     let socket = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config())).await;
     let (mut sender, mut receiver) = socket.split();
@@ -64,7 +71,8 @@ pub(crate) async fn serve(upgraded: Upgraded, context: Context, name: String, wa
         Ok(viewer) => {
             let session = viewer.session.clone();
             let heard = Heard { at: Mutex::new(Instant::now()) };
-            let hear = hear(&mut receiver, &session, &heard);
+            let attendance = Attendance::begin(subject, &name);
+            let hear = hear(&mut receiver, &session, &heard, attendance);
             let show = show(&mut sender, viewer, &heard);
             let going = async {
                 context.shutdown.listen().await;
@@ -97,6 +105,7 @@ async fn hear(
     receiver: &mut WebSocketReceiver<Upgraded>,
     session: &crate::terminal::Session,
     heard: &Heard,
+    mut attendance: Option<Attendance>,
 ) -> Option<Farewell> {
     loop {
         let message = match receiver.next().await? {
@@ -115,6 +124,9 @@ async fn hear(
         heard.now();
         match message {
             Some(ViewerMessage::Input(text)) => {
+                if let Some(attendance) = &mut attendance {
+                    attendance.types(&text, session);
+                }
                 heard.while_busy(session.type_in(text.as_bytes())).await;
             }
             Some(ViewerMessage::Resize { cols, rows }) => session.resize(Size { cols, rows }),

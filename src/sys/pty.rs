@@ -5,7 +5,9 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Gid, OFlags, Uid};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
-use rustix::termios::{InputModes, OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
+use rustix::termios::{
+    InputModes, LocalModes, OptionalActions, Winsize, tcgetattr, tcgetpgrp, tcsetattr, tcsetwinsize,
+};
 
 /// Columns and rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,4 +42,14 @@ pub(crate) fn set_size(master: impl AsFd, size: Size) -> io::Result<()> {
 /// Makes a terminal a user's.
 pub(crate) fn give_to(slave: impl AsFd, uid: u32, gid: u32) -> io::Result<()> {
     Ok(rustix::fs::fchown(slave, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?)
+}
+
+/// Whether the leader of a group reads what is typed now, and shows it: its group is in the foreground, and lines are not read without an
+/// echo, as passwords are. A shell that edits the line itself reads no lines.
+pub(crate) fn is_read_openly_by(master: impl AsFd, leader: u32) -> bool {
+    let foreground = tcgetpgrp(&master).map(|group| group.as_raw_nonzero().get());
+    let is_hidden =
+        |modes: LocalModes| modes.contains(LocalModes::ICANON) && !modes.contains(LocalModes::ECHO);
+    foreground.is_ok_and(|group| u32::try_from(group) == Ok(leader))
+        && tcgetattr(master).is_ok_and(|modes| !is_hidden(modes.local_modes))
 }

@@ -251,6 +251,11 @@ impl Session {
         }
     }
 
+    /// Whether the shell itself reads what is typed now, as far as the terminal knows, and it is shown.
+    pub(crate) fn reads_commands(&self) -> bool {
+        pty::is_read_openly_by(self.terminal.as_fd(), self.shell.pid())
+    }
+
     /// Gives the terminal another size. One without columns or rows is none.
     pub(crate) fn resize(&self, size: Size) {
         if size.cols > 0

@@ -72,7 +72,8 @@ pub(crate) async fn start(mut request: Request<Context>) -> Result<Response, Ref
             context.sandbox.start(spec(&context.sandbox, context.keep_alive_disabled, asked)?).await?;
         if let Some(subject) = Subject::of(&request) {
             let spec = &started.process.spec;
-            subject.started(form != StartForm::Json, &spec.command, &spec.working_dir.to_string_lossy());
+            let folder = spec.working_dir.to_string_lossy();
+            subject.started(form != StartForm::Json, &spec.command, &folder, spec.stdin);
         }
         (started.process, Some(started.first_byte), Position::default(), wanted)
     };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tide::{Request, Response};
 
 use crate::calls::stdin;
+use crate::http::audit::Subject;
 use crate::http::context::Context;
 use crate::http::json_body::JsonBody;
 use crate::http::refusal::Refusal;
@@ -30,6 +31,10 @@ pub(crate) async fn write(mut request: Request<Context>) -> Result<Response, Ref
     let max = request.state().limits.stdin_body_bytes_max;
     let body = request::body(&mut request, max).await?;
     let process = find(&request)?;
+    if let Some(subject) = Subject::of(&request) {
+        // Never what is written: it may be a password.
+        subject.wrote(&process.spec.name, body.bytes.len());
+    }
     stdin::write(&process, &body.bytes).await?;
     respond::json(200, JsonBody::value(&MessageResponse { message: "Bytes written to stdin" })).await
 }
@@ -44,6 +49,9 @@ pub(crate) async fn write(mut request: Request<Context>) -> Result<Response, Ref
 ))]
 pub(crate) async fn close(request: Request<Context>) -> Result<Response, Refusal> {
     let process = find(&request)?;
+    if let Some(subject) = Subject::of(&request) {
+        subject.touched("process_stdin_close", &process.spec.name);
+    }
     stdin::close(&process).await?;
     respond::json(200, JsonBody::value(&MessageResponse { message: "Stdin closed" })).await
 }

@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tide::{Request, Response};
 
+use crate::http::audit::Subject;
 use crate::http::context::Context;
 use crate::http::refusal::Refusal;
 use crate::http::upgraded::{Then, switch};
@@ -63,7 +64,9 @@ pub(crate) async fn socket(request: Request<Context>) -> Result<Response, Refusa
         folder: context.sandbox.folder(&given("workingDir").unwrap_or_default())?,
     };
     context.sandbox.terminals.check_room(&session)?;
-    let then = Then::new(move |upgraded| terminal_socket::serve(upgraded, context, session, wanted));
+    let subject = Subject::of(&request);
+    let then =
+        Then::new(move |upgraded| terminal_socket::serve(upgraded, context, (session, wanted), subject));
     let mut response = switch("websocket", then);
     response.insert_header("sec-websocket-accept", derive_accept_key(key.as_bytes()));
     Ok(response)
