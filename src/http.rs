@@ -69,7 +69,7 @@ use context::{Context, Shared};
 use port_proxy::PortProxy;
 use route_table::RouteTable;
 use routes::{
-    archive, codegen, content_search, docs, drives, environment, file_deeds, file_find, file_read,
+    archive, codegen, content_search, debug, docs, drives, environment, file_deeds, file_find, file_read,
     file_remove, file_search, file_write, image_archive, mcp, metrics, multipart, network, process,
     process_end, process_logs, process_start, process_stats, process_stdin, system, terminal, terminal_page,
     tree, upgrade, watch,
@@ -82,8 +82,16 @@ pub(crate) use context::Shutdown;
 pub(crate) use server::{Listener, Server};
 pub(crate) use tunnel_config::settings as tunnel_settings;
 
+/// Which of the routes there are that are not always there.
+#[derive(Debug, Clone, Copy)]
+struct Extent {
+    has_terminals: bool,
+    /// The platform says that it is one of its development environments.
+    is_development: bool,
+}
+
 /// Everything that can be asked of the daemon.
-fn register(app: &mut tide::Server<Context>, has_terminals: bool) -> RouteTable {
+fn register(app: &mut tide::Server<Context>, extent: Extent) -> RouteTable {
     use Method::{Delete, Get, Head, Patch, Post, Put};
     let mut table = RouteTable::default();
     let t = &mut table;
@@ -115,8 +123,11 @@ fn register(app: &mut tide::Server<Context>, has_terminals: bool) -> RouteTable 
     t.route(app, Delete, "/process/:id/stdin", process_stdin::close);
     register_files(t, app);
     register_network(t, app);
-    if has_terminals {
+    if extent.has_terminals {
         register_terminals(t, app);
+    }
+    if extent.is_development {
+        t.route(app, Get, "/debug/panic", debug::panic);
     }
     register_agents(t, app);
     register_image_archive(t, app);
@@ -230,7 +241,10 @@ pub(crate) fn application(
     shutdown: Arc<Shutdown>,
 ) -> Application {
     // The routes are known only when they are registered, and the state only when they are known.
-    let has_terminals = config.terminals.is_enabled;
+    let extent = Extent {
+        has_terminals: config.terminals.is_enabled,
+        is_development: sandbox.variable("BL_ENV").as_deref() == Some("dev"),
+    };
     let without_routes = context(
         config,
         sandbox.clone(),
@@ -238,11 +252,11 @@ pub(crate) fn application(
         shutdown.clone(),
         RouteTable::default(),
     );
-    let routes = register(&mut tide::with_state(without_routes), has_terminals);
+    let routes = register(&mut tide::with_state(without_routes), extent);
     let mut server =
         tide::with_state(context(config, sandbox, (upgrader, runtime), shutdown.clone(), routes));
     server.with(middleware::Around);
-    register(&mut server, has_terminals);
+    register(&mut server, extent);
     let links_max = config.bounds.connections_max.div_ceil(2);
     let ports = Arc::new(PortProxy::new(links_max, config.access.token.clone(), shutdown));
     Application { server, ports, logs_requests: config.request_log, changes: Underway::default() }

@@ -360,6 +360,11 @@ impl Sandbox {
         self.supervisor.environment.reload(|| self.supervisor.gate.enter()).await
     }
 
+    /// A variable as commands are given it; an empty one counts as not set.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        self.supervisor.environment.text(name)
+    }
+
     /// Sets variables that the daemon itself provides. What is started from now on has them.
     pub(crate) fn provide_variables(&self, variables: impl IntoIterator<Item = (&'static str, OsString)>) {
         self.supervisor.environment.provide(variables);

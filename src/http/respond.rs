@@ -60,6 +60,10 @@ pub(crate) fn refusal(refusal: &Refusal) -> Response {
     if status >= 500 {
         tracing::warn!(?refusal, "a request failed");
     }
+    if matches!(refusal, Refusal::Panic) {
+        // As the known server has it: there is nothing to say.
+        return empty(status);
+    }
     if let Refusal::Range { size, .. } = refusal {
         let mut response =
             whole(status, "text/plain; charset=utf-8", format!("{}\n", refusal.text()).into_bytes());

@@ -4,7 +4,9 @@
 //! an old server from a missing process. A path that is a route but for its last slash is redirected.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 
+use futures_lite::FutureExt;
 use tide::http::Method;
 
 use super::context::Context;
@@ -50,7 +52,9 @@ impl RouteTable {
         app.at(pattern).method(method, move |request: tide::Request<Context>| {
             let endpoint = endpoint.clone();
             async move {
-                let answer = endpoint(request).await;
+                // Here, so that the answer is that of a route.
+                let answer = AssertUnwindSafe(endpoint(request)).catch_unwind().await;
+                let answer = answer.unwrap_or(Err(Refusal::Panic));
                 let mut response = answer.unwrap_or_else(|refusal| respond::refusal(&refusal));
                 response.insert_ext(number);
                 Ok(response)

@@ -3,6 +3,7 @@
 pub(crate) mod archive;
 pub(crate) mod codegen;
 pub(crate) mod content_search;
+pub(crate) mod debug;
 pub(crate) mod docs;
 pub(crate) mod drives;
 pub(crate) mod environment;
