@@ -104,11 +104,19 @@ fn unrouted(context: &Context, method: Method, target: Option<&Target>) -> (Resp
             response.insert_header("location", to);
             (response, true)
         }
+        Fallback::NotFound if method == Method::Get && is_under_swagger(target) => {
+            (respond::whole(404, "text/plain; charset=utf-8", b"Not Found".to_vec()), false)
+        }
         Fallback::NotFound => {
             let body = if method == Method::Head { Vec::new() } else { b"404 page not found".to_vec() };
             (respond::whole(404, "text/plain", body), false)
         }
     }
+}
+
+/// The known server has a folder of files there, which says it in words of its own.
+fn is_under_swagger(target: Option<&Target>) -> bool {
+    target.is_some_and(|target| target.path().starts_with("/swagger/"))
 }
 
 /// Gives an answer the headers that all answers of ours share.

@@ -8,6 +8,7 @@ use utoipa::OpenApi;
 
 use crate::http::context::Context;
 use crate::http::refusal::Refusal;
+use crate::http::swagger::{self, Place};
 use crate::http::{request, respond};
 
 #[cfg(test)]
@@ -158,11 +159,23 @@ pub(crate) async fn page(_request: Request<Context>) -> Result<Response, Refusal
 }
 
 /// Leads to the page, where the known server has it.
-pub(crate) async fn swagger(_request: Request<Context>) -> Result<Response, Refusal> {
+pub(crate) async fn swagger_page(_request: Request<Context>) -> Result<Response, Refusal> {
     let link = b"<a href=\"/swagger/index.html\">Moved Permanently</a>.\n\n".to_vec();
     let mut response = respond::whole(301, "text/html; charset=utf-8", link);
     response.insert_header("location", "/swagger/index.html");
     Ok(response)
+}
+
+/// The document in the older form, where the known server has it, and with the place that it names.
+pub(crate) async fn swagger_document(request: Request<Context>) -> Result<Response, Refusal> {
+    let sandbox = &request.state().sandbox;
+    let place = Place::new(|name| sandbox.variable(name), request::header(&request, "host"));
+    // Some milliseconds of work, which is seldom asked for.
+    let bytes = blocking::unblock(move || {
+        let document = serde_json::from_slice(DOCUMENT).unwrap_or_default();
+        swagger::of_openapi(&document, &place).to_string().into_bytes()
+    });
+    Ok(respond::whole(200, respond::JSON, bytes.await))
 }
 
 /// The files of the page.
@@ -194,5 +207,29 @@ mod tests {
             known == document,
             "the API has changed: INSTA_UPDATE=always cargo test --lib the_document_beside"
         );
+    }
+
+    /// Whether readers that others wrote take it is `harness/openapi/run`'s to say.
+    #[test]
+    fn the_older_document_has_all_that_the_newer_one_has() {
+        let document: serde_json::Value = serde_json::from_slice(DOCUMENT).unwrap();
+        let swagger = swagger::of_openapi(&document, &Place::new(|_| None, Some("localhost:8080")));
+        let operations = |document: &serde_json::Value| -> Vec<(String, Vec<String>)> {
+            let paths = document["paths"].as_object().unwrap().iter();
+            paths
+                .map(|(path, item)| (path.clone(), item.as_object().unwrap().keys().cloned().collect()))
+                .collect()
+        };
+        assert_eq!(operations(&swagger), operations(&document));
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        let definitions = swagger["definitions"].as_object().unwrap();
+        assert!(schemas.keys().eq(definitions.keys()));
+        assert!(!definitions.is_empty());
+        let text = swagger.to_string();
+        for reference in text.split("\"$ref\":\"").skip(1) {
+            let path = reference.split('"').next().unwrap();
+            let name = path.strip_prefix("#/definitions/").unwrap_or_default();
+            assert!(definitions.contains_key(name), "{path}");
+        }
     }
 }

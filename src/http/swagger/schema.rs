@@ -1,0 +1,151 @@
+//! Schemas: JSON Schema of 2020, as OpenAPI 3.1 has it, in the dialect of Swagger 2.0.
+
+use serde_json::{Map, Value, json};
+
+/// The object of JSON.
+pub(super) type Object = Map<String, Value>;
+
+/// Where schemas are kept in the newer form, and in the older.
+pub(super) const NEWER: &str = "#/components/schemas/";
+const OLDER: &str = "#/definitions/";
+
+/// What both dialects have, with the same meaning.
+const SAME: [&str; 16] = [
+    "title",
+    "description",
+    "format",
+    "default",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "minProperties",
+    "maxProperties",
+    "enum",
+    "readOnly",
+];
+
+/// What a parameter may say of its value.
+const OF_PARAMETERS: [&str; 16] = [
+    "type",
+    "format",
+    "items",
+    "default",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "enum",
+    "multipleOf",
+];
+
+/// A schema. One that says nothing allows anything.
+pub(super) fn of_schema(schema: &Value) -> Value {
+    let Value::Object(schema) = schema else { return json!({}) };
+    let alternatives = ["oneOf", "anyOf"].iter().find_map(|key| schema.get(*key)?.as_array());
+    if let Some(alternatives) = alternatives {
+        return alternative(schema, alternatives);
+    }
+    let mut out = Map::new();
+    for (key, value) in schema {
+        convert(key, value, &mut out);
+    }
+    if out.get("type").is_some_and(|name| name == "array") && !out.contains_key("items") {
+        out.insert("items".to_owned(), json!({}));
+    }
+    // Nothing may stand beside a reference.
+    if out.len() > 1
+        && let Some(reference) = out.remove("$ref")
+    {
+        out.insert("allOf".to_owned(), json!([{ "$ref": reference }]));
+    }
+    Value::Object(out)
+}
+
+/// What a parameter or a header says of its value, which is a simple one: what is none is text.
+pub(super) fn of_parameter(schema: &Value) -> Object {
+    let Value::Object(schema) = of_schema(schema) else { return Map::new() };
+    let mut out: Object =
+        schema.into_iter().filter(|(key, _)| OF_PARAMETERS.contains(&key.as_str())).collect();
+    if out.get("type").is_none_or(|name| name == "object") {
+        out = Map::from_iter([("type".to_owned(), "string".into())]);
+    }
+    if let Some(items) = out.get_mut("items") {
+        *items = Value::Object(of_parameter(items));
+    }
+    out
+}
+
+/// One of several schemas. There is a word for one that may be nothing, and none for others.
+fn alternative(schema: &Object, alternatives: &[Value]) -> Value {
+    let others: Vec<Value> =
+        alternatives.iter().filter(|other| other["type"] != "null").map(of_schema).collect();
+    let may_be_null = others.len() < alternatives.len();
+    let mut out = match &others[..] {
+        [Value::Object(one)] => one.clone(),
+        _ => Map::from_iter([("x-oneOf".to_owned(), Value::Array(others))]),
+    };
+    if may_be_null {
+        out.insert("x-nullable".to_owned(), true.into());
+    }
+    if let Some(description) = schema.get("description") {
+        out.insert("description".to_owned(), description.clone());
+    }
+    if out.len() > 1
+        && let Some(reference) = out.remove("$ref")
+    {
+        out.insert("allOf".to_owned(), json!([{ "$ref": reference }]));
+    }
+    Value::Object(out)
+}
+
+fn convert(key: &str, value: &Value, out: &mut Object) {
+    let mut put = |key: &str, value: Value| drop(out.insert(key.to_owned(), value));
+    match (key, value) {
+        ("$ref", Value::String(path)) => put("$ref", path.replacen(NEWER, OLDER, 1).into()),
+        ("type", Value::Array(names)) => {
+            let others: Vec<&Value> = names.iter().filter(|name| *name != "null").collect();
+            if others.len() < names.len() {
+                put("x-nullable", true.into());
+            }
+            if let [one] = others[..] {
+                put("type", one.clone());
+            }
+        }
+        ("type", name) if name != "null" => put("type", name.clone()),
+        ("properties", Value::Object(fields)) => {
+            let fields = fields.iter().map(|(name, field)| (name.clone(), of_schema(field)));
+            put("properties", fields.collect());
+        }
+        ("items", items) => put("items", of_schema(items)),
+        ("additionalProperties", Value::Bool(_)) => put(key, value.clone()),
+        ("additionalProperties", others) => put(key, of_schema(others)),
+        ("allOf", Value::Array(parts)) => put("allOf", parts.iter().map(of_schema).collect()),
+        ("const", only) => put("enum", json!([only])),
+        ("examples", Value::Array(examples)) => {
+            if let Some(first) = examples.first() {
+                put("example", first.clone());
+            }
+        }
+        ("exclusiveMinimum" | "exclusiveMaximum", Value::Number(bound)) => {
+            put(if key == "exclusiveMinimum" { "minimum" } else { "maximum" }, bound.clone().into());
+            put(key, true.into());
+        }
+        // Nothing is of no type here.
+        ("default", Value::Null) => {}
+        // A list of nothing is no list here.
+        ("required", Value::Array(names)) if !names.is_empty() => put(key, value.clone()),
+        _ if SAME.contains(&key) || key == "multipleOf" => put(key, value.clone()),
+        _ => {}
+    }
+}
