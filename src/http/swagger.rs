@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
-use schema::{Object, of_parameter, of_schema};
+use schema::{Object, changed, of_parameter, of_schema, put};
 
 /// The names of operations in a path's object that the older form has.
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
@@ -63,23 +63,18 @@ fn is_host(host: &str) -> bool {
 pub(crate) fn of_openapi(document: &Value, place: &Place) -> Value {
     let schemas = object(&document["components"]["schemas"]);
     let mut out = Map::new();
-    out.insert("swagger".to_owned(), "2.0".into());
-    out.insert("info".to_owned(), info(&document["info"]));
+    put(&mut out, "swagger", "2.0".into());
+    put(&mut out, "info", info(&document["info"]));
     if let Some(host) = &place.host {
-        out.insert("host".to_owned(), host.as_str().into());
+        put(&mut out, "host", host.as_str().into());
     }
-    out.insert("basePath".to_owned(), place.base_path.as_str().into());
-    out.insert("schemes".to_owned(), json!([place.scheme]));
+    put(&mut out, "basePath", place.base_path.as_str().into());
+    put(&mut out, "schemes", json!([place.scheme]));
     if let Some(tags) = document.get("tags") {
-        out.insert("tags".to_owned(), tags.clone());
+        put(&mut out, "tags", tags.clone());
     }
-    let paths = object(&document["paths"]).iter();
-    out.insert(
-        "paths".to_owned(),
-        paths.map(|(path, item)| (path.clone(), path_item(item, schemas))).collect(),
-    );
-    let definitions = schemas.iter().map(|(name, schema)| (name.clone(), of_schema(schema)));
-    out.insert("definitions".to_owned(), definitions.collect());
+    put(&mut out, "paths", changed(object(&document["paths"]), &|_, item| path_item(item, schemas)));
+    put(&mut out, "definitions", changed(schemas, &|_, schema| of_schema(schema)));
     Value::Object(out)
 }
 
@@ -92,28 +87,29 @@ fn info(info: &Value) -> Value {
 }
 
 fn path_item(item: &Value, schemas: &Object) -> Value {
-    let operations = object(item).iter().filter(|(method, _)| METHODS.contains(&method.as_str()));
-    operations.map(|(method, operation)| (method.clone(), of_operation(operation, schemas))).collect()
+    let mut operations = object(item).clone();
+    operations.retain(|method, _| METHODS.contains(&method.as_str()));
+    changed(&operations, &|_, operation| of_operation(operation, schemas))
 }
 
 fn of_operation(operation: &Value, schemas: &Object) -> Value {
-    let mut out: Object =
-        SAME.iter().filter_map(|key| Some(((*key).to_owned(), operation.get(*key)?.clone()))).collect();
+    let mut out = object(operation).clone();
+    out.retain(|key, _| SAME.contains(&key.as_str()));
     let mut parameters: Vec<Value> = list(&operation["parameters"]).iter().filter_map(parameter).collect();
     if let Some(body) = operation.get("requestBody") {
         let content = object(&body["content"]);
         // One operation has a body or a form here, and not both.
         let bodies: Vec<&String> = content.keys().filter(|name| *name != FORM).collect();
         if bodies.is_empty() {
-            out.insert("consumes".to_owned(), json!([FORM]));
+            put(&mut out, "consumes", json!([FORM]));
             parameters.extend(form(&content[FORM]["schema"], schemas));
         } else {
-            out.insert("consumes".to_owned(), json!(bodies));
+            put(&mut out, "consumes", json!(bodies));
             parameters.push(body_parameter(body, content));
         }
     }
     if !parameters.is_empty() {
-        out.insert("parameters".to_owned(), parameters.into());
+        put(&mut out, "parameters", parameters.into());
     }
     let responses = object(&operation["responses"]);
     let mut produces: Vec<&String> = Vec::new();
@@ -123,10 +119,9 @@ fn of_operation(operation: &Value, schemas: &Object) -> Value {
         }
     }
     if !produces.is_empty() {
-        out.insert("produces".to_owned(), json!(produces));
+        put(&mut out, "produces", json!(produces));
     }
-    let responses = responses.iter().map(|(status, response)| (status.clone(), of_response(response)));
-    out.insert("responses".to_owned(), responses.collect());
+    put(&mut out, "responses", changed(responses, &|_, response| of_response(response)));
     Value::Object(out)
 }
 
@@ -134,27 +129,27 @@ fn of_operation(operation: &Value, schemas: &Object) -> Value {
 fn parameter(parameter: &Value) -> Option<Value> {
     let mut out = of_parameter(&parameter["schema"]);
     let place = parameter["in"].as_str().filter(|place| ["path", "query", "header"].contains(place))?;
-    out.insert("in".to_owned(), place.into());
+    put(&mut out, "in", place.into());
     for key in ["name", "description"] {
         if let Some(value) = parameter.get(key) {
-            out.insert(key.to_owned(), value.clone());
+            put(&mut out, key, value.clone());
         }
     }
     let is_required = place == "path" || parameter["required"] == true;
-    out.insert("required".to_owned(), is_required.into());
+    put(&mut out, "required", is_required.into());
     Some(Value::Object(out))
 }
 
 fn body_parameter(body: &Value, content: &Object) -> Value {
     let mut out = Map::new();
-    out.insert("in".to_owned(), "body".into());
-    out.insert("name".to_owned(), "body".into());
+    put(&mut out, "in", "body".into());
+    put(&mut out, "name", "body".into());
     if let Some(description) = body.get("description") {
-        out.insert("description".to_owned(), description.clone());
+        put(&mut out, "description", description.clone());
     }
-    out.insert("required".to_owned(), (body["required"] == true).into());
+    put(&mut out, "required", (body["required"] == true).into());
     let schema = schema_in(content).map_or_else(|| json!({}), of_schema);
-    out.insert("schema".to_owned(), schema);
+    put(&mut out, "schema", schema);
     Value::Object(out)
 }
 
@@ -167,14 +162,15 @@ fn form(schema: &Value, schemas: &Object) -> Vec<Value> {
         let field = resolved(field, schemas);
         let mut out = of_parameter(field);
         if field["format"] == "binary" {
-            out = Map::from_iter([("type".to_owned(), "file".into())]);
+            out.clear();
+            put(&mut out, "type", "file".into());
         }
-        out.insert("in".to_owned(), "formData".into());
-        out.insert("name".to_owned(), name.as_str().into());
+        put(&mut out, "in", "formData".into());
+        put(&mut out, "name", name.as_str().into());
         if let Some(description) = described.or_else(|| field.get("description")) {
-            out.insert("description".to_owned(), description.clone());
+            put(&mut out, "description", description.clone());
         }
-        out.insert("required".to_owned(), required.contains(&name.as_str().into()).into());
+        put(&mut out, "required", required.contains(&name.as_str().into()).into());
         Value::Object(out)
     };
     object(&schema["properties"]).iter().map(field).collect()
@@ -182,22 +178,21 @@ fn form(schema: &Value, schemas: &Object) -> Vec<Value> {
 
 fn of_response(response: &Value) -> Value {
     let mut out = Map::new();
-    out.insert("description".to_owned(), response.get("description").cloned().unwrap_or_else(|| "".into()));
+    put(&mut out, "description", response.get("description").cloned().unwrap_or_else(|| "".into()));
     if let Some(schema) = response.get("content").and_then(Value::as_object).and_then(schema_in) {
-        out.insert("schema".to_owned(), of_schema(schema));
+        put(&mut out, "schema", of_schema(schema));
     }
-    let headers = object(&response["headers"]).iter();
-    let headers: Object = headers
-        .map(|(name, header)| {
-            let mut out = of_parameter(&header["schema"]);
-            if let Some(description) = header.get("description") {
-                out.insert("description".to_owned(), description.clone());
-            }
-            (name.clone(), Value::Object(out))
-        })
-        .collect();
+    let headers = object(&response["headers"]);
     if !headers.is_empty() {
-        out.insert("headers".to_owned(), headers.into());
+        put(&mut out, "headers", changed(headers, &|_, header| of_header(header)));
+    }
+    Value::Object(out)
+}
+
+fn of_header(header: &Value) -> Value {
+    let mut out = of_parameter(&header["schema"]);
+    if let Some(description) = header.get("description") {
+        put(&mut out, "description", description.clone());
     }
     Value::Object(out)
 }

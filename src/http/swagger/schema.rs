@@ -49,6 +49,22 @@ const OF_PARAMETERS: [&str; 16] = [
     "multipleOf",
 ];
 
+/// Puts a value in. Called and not inlined, as `changed`: what is asked for so seldom is to take little room in the program.
+#[inline(never)]
+pub(super) fn put(out: &mut Object, key: &str, value: Value) {
+    out.insert(key.to_owned(), value);
+}
+
+/// An object with each value changed.
+#[inline(never)]
+pub(super) fn changed(from: &Object, change: &dyn Fn(&str, &Value) -> Value) -> Value {
+    let mut out = Map::new();
+    for (key, value) in from {
+        put(&mut out, key, change(key, value));
+    }
+    Value::Object(out)
+}
+
 /// A schema. One that says nothing allows anything.
 pub(super) fn of_schema(schema: &Value) -> Value {
     let Value::Object(schema) = schema else { return json!({}) };
@@ -61,13 +77,13 @@ pub(super) fn of_schema(schema: &Value) -> Value {
         convert(key, value, &mut out);
     }
     if out.get("type").is_some_and(|name| name == "array") && !out.contains_key("items") {
-        out.insert("items".to_owned(), json!({}));
+        put(&mut out, "items", json!({}));
     }
     // Nothing may stand beside a reference.
     if out.len() > 1
         && let Some(reference) = out.remove("$ref")
     {
-        out.insert("allOf".to_owned(), json!([{ "$ref": reference }]));
+        put(&mut out, "allOf", json!([{ "$ref": reference }]));
     }
     Value::Object(out)
 }
@@ -75,10 +91,11 @@ pub(super) fn of_schema(schema: &Value) -> Value {
 /// What a parameter or a header says of its value, which is a simple one: what is none is text.
 pub(super) fn of_parameter(schema: &Value) -> Object {
     let Value::Object(schema) = of_schema(schema) else { return Map::new() };
-    let mut out: Object =
-        schema.into_iter().filter(|(key, _)| OF_PARAMETERS.contains(&key.as_str())).collect();
+    let mut out = schema;
+    out.retain(|key, _| OF_PARAMETERS.contains(&key.as_str()));
     if out.get("type").is_none_or(|name| name == "object") {
-        out = Map::from_iter([("type".to_owned(), "string".into())]);
+        out.clear();
+        put(&mut out, "type", "string".into());
     }
     if let Some(items) = out.get_mut("items") {
         *items = Value::Object(of_parameter(items));
@@ -91,26 +108,28 @@ fn alternative(schema: &Object, alternatives: &[Value]) -> Value {
     let others: Vec<Value> =
         alternatives.iter().filter(|other| other["type"] != "null").map(of_schema).collect();
     let may_be_null = others.len() < alternatives.len();
-    let mut out = match &others[..] {
-        [Value::Object(one)] => one.clone(),
-        _ => Map::from_iter([("x-oneOf".to_owned(), Value::Array(others))]),
-    };
+    let mut out = Map::new();
+    if let [Value::Object(one)] = &others[..] {
+        out.clone_from(one);
+    } else {
+        put(&mut out, "x-oneOf", Value::Array(others));
+    }
     if may_be_null {
-        out.insert("x-nullable".to_owned(), true.into());
+        put(&mut out, "x-nullable", true.into());
     }
     if let Some(description) = schema.get("description") {
-        out.insert("description".to_owned(), description.clone());
+        put(&mut out, "description", description.clone());
     }
     if out.len() > 1
         && let Some(reference) = out.remove("$ref")
     {
-        out.insert("allOf".to_owned(), json!([{ "$ref": reference }]));
+        put(&mut out, "allOf", json!([{ "$ref": reference }]));
     }
     Value::Object(out)
 }
 
 fn convert(key: &str, value: &Value, out: &mut Object) {
-    let mut put = |key: &str, value: Value| drop(out.insert(key.to_owned(), value));
+    let mut put = |key: &str, value: Value| put(out, key, value);
     match (key, value) {
         ("$ref", Value::String(path)) => put("$ref", path.replacen(NEWER, OLDER, 1).into()),
         ("type", Value::Array(names)) => {
@@ -124,8 +143,7 @@ fn convert(key: &str, value: &Value, out: &mut Object) {
         }
         ("type", name) if name != "null" => put("type", name.clone()),
         ("properties", Value::Object(fields)) => {
-            let fields = fields.iter().map(|(name, field)| (name.clone(), of_schema(field)));
-            put("properties", fields.collect());
+            put("properties", changed(fields, &|_, field| of_schema(field)));
         }
         ("items", items) => put("items", of_schema(items)),
         ("additionalProperties", Value::Bool(_)) => put(key, value.clone()),
