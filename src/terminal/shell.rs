@@ -28,6 +28,9 @@ const TERM: &str = "xterm-256color";
 /// The process table is looked at this often at most: a session that forks faster than it is killed must not hold a thread for ever.
 const ROUNDS_MAX: usize = 100;
 
+/// So many of those that are killed are kept for somebody to wait for: each is a descriptor.
+const DYING_MAX: usize = 64;
+
 /// The terminal that a client asks for. All but the size counts only when a session begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
@@ -85,14 +88,14 @@ pub(super) fn start<T>(
     }
 }
 
-/// Kills all that is left of the session of a shell that has ended, but for what has gone to a session of its own. Walks about in
-/// `/proc`.
-pub(super) fn kill_session(leader: u32) {
+/// Kills all that is left of the session of a shell that has ended, but for what has gone to a session of its own; gives whom it has
+/// killed, as many as are worth waiting for. Walks about in `/proc`.
+pub(super) fn kill_session(leader: u32) -> Vec<PidFd> {
     let is_member = |pid: u32| pid != leader && pidfd::session_of(pid) == Some(leader);
-    let mut killed: HashSet<u32> = HashSet::new();
+    let (mut killed, mut dying) = (HashSet::new(), Vec::new());
     for _ in 0..ROUNDS_MAX {
         let before = killed.len();
-        let Ok(entries) = std::fs::read_dir("/proc") else { return };
+        let Ok(entries) = std::fs::read_dir("/proc") else { break };
         let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
         for pid in pids.filter(|pid| is_member(*pid)).collect::<Vec<_>>() {
             // Asked again by a handle that means one process for good.
@@ -100,13 +103,16 @@ pub(super) fn kill_session(leader: u32) {
                 && is_member(pid)
             {
                 process.signal(Signal::KILL).ok();
-                killed.insert(pid);
+                if killed.insert(pid) && dying.len() < DYING_MAX {
+                    dying.push(process);
+                }
             }
         }
         if killed.len() == before {
-            return;
+            break;
         }
     }
+    dying
 }
 
 /// The shell of somebody who asks for none.

@@ -4,19 +4,23 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_io::Timer;
 use futures_lite::FutureExt;
 
 use super::{Terminals, lock};
 use crate::clock;
 use crate::custody::Exited;
 use crate::process::children;
-use crate::sys::pidfd;
+use crate::sys::pidfd::{self, PidFd};
 use crate::terminal::ending::Ending;
 use crate::terminal::session::{Parent, Session};
 use crate::terminal::shell;
 
 /// How long the keeper's word is waited for, when the end of a shell has been seen that is the keeper's. It comes with the end.
 const WORD_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long what is killed is waited for. It is dead at once, unless a file system or a device holds it.
+const DYING_PATIENCE: Duration = Duration::from_millis(500);
 
 impl Terminals {
     /// Enters a session and begins its life.
@@ -61,7 +65,8 @@ impl Terminals {
         };
         if pass.is_some() {
             let leader = session.shell.pid();
-            blocking::unblock(move || shell::kill_session(leader)).await;
+            let dying = blocking::unblock(move || shell::kill_session(leader)).await;
+            all_dead(&dying).await;
             session.read_rest().await;
             // Before anybody learns of the end: who has seen a session end finds its place free.
             self.forget(session).await;
@@ -79,4 +84,17 @@ impl Terminals {
             self.forget(session).await;
         }
     }
+}
+
+/// Waits until all of them have ended, for a while: who is told that a session is over finds nothing of it.
+async fn all_dead(dying: &[PidFd]) {
+    let dead = async {
+        for process in dying {
+            process.exit_seen().await.ok();
+        }
+    };
+    let time_up = async {
+        Timer::after(DYING_PATIENCE).await;
+    };
+    dead.or(time_up).await;
 }
