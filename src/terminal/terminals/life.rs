@@ -22,6 +22,9 @@ const WORD_PATIENCE: Duration = Duration::from_secs(1);
 /// How long what is killed is waited for. It is dead at once, unless a file system or a device holds it.
 const DYING_PATIENCE: Duration = Duration::from_millis(500);
 
+/// How often it is looked whether a dead one is reaped.
+const UNREAPED_PAUSE: Duration = Duration::from_millis(1);
+
 impl Terminals {
     /// Enters a session and begins its life.
     pub(super) fn live(&self, session: Arc<Session>) {
@@ -66,7 +69,7 @@ impl Terminals {
         if pass.is_some() {
             let leader = session.shell.pid();
             let dying = blocking::unblock(move || shell::kill_session(leader)).await;
-            all_dead(&dying).await;
+            all_gone(leader, &dying).await;
             session.read_rest().await;
             // Before anybody learns of the end: who has seen a session end finds its place free.
             self.forget(session).await;
@@ -86,15 +89,19 @@ impl Terminals {
     }
 }
 
-/// Waits until all of them have ended, for a while: who is told that a session is over finds nothing of it.
-async fn all_dead(dying: &[PidFd]) {
-    let dead = async {
+/// Waits until all of them have ended and are reaped, for a while: who is told that a session is over finds nothing of it.
+async fn all_gone(leader: u32, dying: &[PidFd]) {
+    let gone = async {
         for process in dying {
             process.exit_seen().await.ok();
+            // The keeper, or whoever is above, reaps it at once. Of that nobody is told.
+            while pidfd::session_of(process.pid()) == Some(leader) {
+                Timer::after(UNREAPED_PAUSE).await;
+            }
         }
     };
     let time_up = async {
         Timer::after(DYING_PATIENCE).await;
     };
-    dead.or(time_up).await;
+    gone.or(time_up).await;
 }
