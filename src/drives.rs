@@ -4,10 +4,11 @@
 //! for is checked (`drive`), done in the turn of its path (`mounter`), by a program that nobody else is to end (`program`).
 //!
 //! **Invariants.** Only drives are unmounted. Of two that want one path at once, one waits for the other. A client that leaves ends
-//! nothing.
+//! nothing. A drive that hangs holds up for a moment who wants something below it, and nobody else.
 
 mod drive;
 mod folder;
+mod look;
 mod mounter;
 mod program;
 mod table;
@@ -24,14 +25,15 @@ use smol::lock::{Mutex as Turn, Semaphore};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::process::Supervisor;
+use look::Looks;
 
 pub(crate) use drive::{Drive, DriveRequest};
 pub(crate) use table::MountedDrive;
 
-/// Drives that are mounted or unmounted at one time: each has a thread.
+/// Drives that are mounted at one time, and those that are unmounted: each has a thread.
 const AT_ONCE: usize = 4;
 
-/// How much longer than for its drive a client waits for its turn.
+/// How much longer than for its drive a client waits for its turn at most.
 const TURN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The handle. Cheap to clone.
@@ -44,7 +46,10 @@ pub(crate) struct Drives {
     timeout: Duration,
     /// Held for a few lines at a time.
     turns: Arc<Mutex<HashMap<PathBuf, Weak<Turn<()>>>>>,
-    at_once: Arc<Semaphore>,
+    mounts: Arc<Semaphore>,
+    /// By itself, so that a drive that does not come is no hindrance to one that is to go.
+    unmounts: Arc<Semaphore>,
+    looks: Looks,
 }
 
 impl Drives {
@@ -55,7 +60,9 @@ impl Drives {
             program,
             timeout,
             turns: Arc::default(),
-            at_once: Arc::new(Semaphore::new(AT_ONCE)),
+            mounts: Arc::new(Semaphore::new(AT_ONCE)),
+            unmounts: Arc::new(Semaphore::new(AT_ONCE)),
+            looks: Looks::new(),
         }
     }
 
@@ -80,7 +87,8 @@ impl Drives {
             }
             Ok(())
         };
-        self.in_turn(drive.mount_path.clone(), mount).await?;
+        let too_late = |why| Error::MountFailed { why };
+        self.in_turn(drive.mount_path.clone(), &self.mounts, too_late, mount).await?;
         Ok(drive)
     }
 
@@ -89,31 +97,44 @@ impl Drives {
         let path = drive::mount_path(asked)
             .map_err(|why| Error::UnmountFailed { why: format!("invalid mount path: {why}") })?;
         let (this, of) = (self.clone(), path.clone());
-        self.in_turn(path.clone(), move || this.unmount_blocking(&of)).await?;
+        let too_late = |why| Error::UnmountFailed { why };
+        self.in_turn(path.clone(), &self.unmounts, too_late, move || this.unmount_blocking(&of)).await?;
         Ok(path)
     }
 
-    /// Does something with a path, one after the other, to its end, whoever still waits for it.
-    async fn in_turn(&self, path: PathBuf, work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
+    /// Does something with a path, one after the other, to its end, whoever still waits for it. Whose turn does not come in time is told
+    /// so, and then nothing was done.
+    async fn in_turn(
+        &self,
+        path: PathBuf,
+        at_once: &Arc<Semaphore>,
+        too_late: fn(String) -> Error,
+        work: impl FnOnce() -> Result<()> + Send + 'static,
+    ) -> Result<()> {
         let (done, wait) = smol::channel::bounded(1);
-        let (turn, at_once) = (self.turn(path), self.at_once.clone());
+        let (turn, at_once) = (self.turn(path), at_once.clone());
+        let patience = self.timeout + TURN_PATIENCE;
         let work = async move {
-            let turn = turn.lock_arc().await;
-            let place = at_once.acquire_arc().await;
-            let work = move || {
-                let _held = (turn, place);
-                work()
+            let held = async { Some((turn.lock_arc().await, at_once.acquire_arc().await)) };
+            let time_up = async {
+                Timer::after(patience).await;
+                None
+            };
+            let outcome = match held.or(time_up).await {
+                Some(held) => {
+                    let work = move || {
+                        let _held = held;
+                        work()
+                    };
+                    blocking::unblock(work).await
+                }
+                None => Err(too_late("other drives are in the way; try again".to_owned())),
             };
             // Nobody may be there to hear it.
-            done.send(blocking::unblock(work).await).await.ok();
+            done.send(outcome).await.ok();
         };
         self.supervisor.runtime.spawn(work).detach();
-        let time_up = async {
-            Timer::after(self.timeout + TURN_PATIENCE).await;
-            Err(Error::MountFailed { why: "other drives are in the way; try again".to_owned() })
-        };
-        let done = async { wait.recv().await.unwrap_or(Err(Error::ShuttingDown)) };
-        done.or(time_up).await
+        wait.recv().await.unwrap_or(Err(Error::ShuttingDown))
     }
 
     /// The turn of a path. Those that nobody wants any more are forgotten.

@@ -1,6 +1,7 @@
 //! Stands for the program that mounts drives: an empty folder through FUSE, with the type and the source of a real one.
 //!
 //! `{{helper}} drive mount -filer=… -filer.path=… -dir=…` gets a drive's arguments as they are. It ends when the folder is unmounted.
+//! Whoever asks for a name in it that begins with `silent` gets no answer, as from a drive whose server has gone.
 
 use std::{
     ffi::CString,
@@ -21,6 +22,9 @@ const UNUSED_MAX: Duration = Duration::from_mins(1);
 
 /// The kernel writes no longer request than this; a shorter buffer it refuses.
 const REQUEST_BYTES_MAX: usize = 128 * 1024;
+
+/// Bytes in front of what is asked for (`struct fuse_in_header`).
+const HEAD_BYTES: usize = 40;
 
 /// Numbers of `linux/fuse.h`.
 mod opcode {
@@ -82,6 +86,9 @@ fn answer(request: &[u8]) -> Option<Vec<u8>> {
     if [opcode::FORGET, opcode::BATCH_FORGET, opcode::INTERRUPT].contains(&opcode) {
         return None;
     }
+    if opcode == opcode::LOOKUP && request.get(HEAD_BYTES..)?.starts_with(b"silent") {
+        return None;
+    }
     let (errno, body) = match body(opcode) {
         Ok(body) => (0, body),
         Err(errno) => (-errno.raw_os_error(), Vec::new()),
@@ -117,7 +124,7 @@ mod tests {
     #[test]
     fn requests_are_answered_in_the_kernels_form() {
         let request = |opcode: u32| {
-            [&40_u32.to_ne_bytes()[..], &opcode.to_ne_bytes(), &77_u64.to_ne_bytes(), &[0; 24]].concat()
+            [&40_u32.to_ne_bytes()[..], &opcode.to_ne_bytes(), &77_u64.to_ne_bytes(), &[0; HEAD_BYTES - 16]].concat()
         };
         // `sizeof` of the structures of `linux/fuse.h`, behind a head of 16 bytes.
         for (opcode, bytes) in
@@ -130,6 +137,8 @@ mod tests {
         }
         assert_eq!(answer(&request(opcode::LOOKUP)).unwrap()[4..8], (-2_i32).to_ne_bytes());
         assert_eq!(answer(&request(opcode::FORGET)), None);
+        let silent = [&request(opcode::LOOKUP)[..], b"silent\0"].concat();
+        assert_eq!(answer(&silent), None);
         assert_eq!(answer(b"short"), None);
     }
 }

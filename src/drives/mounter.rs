@@ -29,6 +29,11 @@ fn failed(why: impl Into<String>) -> Error {
     Error::MountFailed { why: why.into() }
 }
 
+/// Says that a path cannot be looked at.
+fn silent(path: &Path) -> String {
+    format!("what {} lies on does not answer", path.display())
+}
+
 fn table() -> Result<MountTable> {
     MountTable::read().map_err(|error| failed(format!("the mounts cannot be read: {error}")))
 }
@@ -41,12 +46,14 @@ impl Drives {
             let pass = self.supervisor.gate.enter()?;
             // Opened before the table is read: what changes after that is told.
             let changes = File::open(table::PATH).map_err(|error| failed(error.to_string()))?;
-            let (there, path) = Self::look_up(&drive.mount_path)?;
+            let (there, path) = self.look_up(&drive.mount_path)?.ok_or_else(|| failed(silent(&drive.mount_path)))?;
             if let Some(mount) = there {
                 return self.is_already(drive, &mount).map(|()| None);
             }
             let arguments = self.arguments(drive)?;
-            folder::make(&drive.mount_path, self.owner())
+            let (folder, owner) = (drive.mount_path.clone(), self.owner());
+            let made = self.looks.within(move || folder::make(&folder, owner));
+            made.unwrap_or_else(|| Err(silent(&drive.mount_path)))
                 .map_err(|error| failed(format!("failed to create mount directory: {error}")))?;
             let mut program = match Program::find(&self.program, &drive.mount_path) {
                 Some((_, theirs)) if theirs != arguments => {
@@ -70,8 +77,7 @@ impl Drives {
                 }
                 Err(NotReady::TimeUp) => {
                     program.kill();
-                    if Self::look_up(&path).is_ok_and(|(mount, _)| mount.is_some_and(|mount| mount.is_drive))
-                    {
+                    if table().is_ok_and(|table| table.at(&path).is_some_and(|mount| mount.is_drive)) {
                         unmount(&path, UnmountFlags::NOFOLLOW | UnmountFlags::DETACH).ok();
                     }
                     // The answer says that the drive is not there, and so its program is not, either.
@@ -89,29 +95,34 @@ impl Drives {
     /// Unmounts the drive on a path; nothing that is not one.
     pub(super) fn unmount_blocking(&self, asked: &Path) -> Result<()> {
         let _pass = self.supervisor.gate.enter()?;
-        let (there, path) = Self::look_up(asked)?;
         let refused = |why: String| Error::UnmountFailed { why };
+        let (there, path) = self.look_up(asked)?.ok_or_else(|| refused(silent(asked)))?;
         match there {
             Some(mount) if mount.is_drive => unmount_drive(&path).map_err(|source| {
                 refused(Error::File { action: "umount", path: asked.to_owned(), source }.to_string())
             }),
             Some(_) => Err(Error::NotDrive { path: asked.to_owned() }),
-            None if std::fs::symlink_metadata(asked).is_ok() => {
-                Err(refused(format!("path is not a mount point: {}", asked.display())))
+            None => {
+                let path = asked.to_owned();
+                Err(refused(match self.looks.within(move || std::fs::symlink_metadata(path).is_ok()) {
+                    Some(true) => format!("path is not a mount point: {}", asked.display()),
+                    Some(false) => format!("mount path does not exist: {}", asked.display()),
+                    None => silent(asked),
+                }))
             }
-            None => Err(refused(format!("mount path does not exist: {}", asked.display()))),
         }
     }
 
-    /// What is mounted on a path, and the path as the kernel knows it. A path that is in the table as it stands is not touched: a
-    /// drive that hangs would be waited for.
-    fn look_up(asked: &Path) -> Result<(Option<Mount>, PathBuf)> {
+    /// What is mounted on a path, and the path as the kernel knows it; `None` when that cannot be found out in time. A path that is in the
+    /// table as it stands is not touched: a drive that hangs would be waited for.
+    fn look_up(&self, asked: &Path) -> Result<Option<(Option<Mount>, PathBuf)>> {
         let table = table()?;
         if let Some(mount) = table.at(asked) {
-            return Ok((Some(mount.clone()), asked.to_owned()));
+            return Ok(Some((Some(mount.clone()), asked.to_owned())));
         }
-        let resolved = folder::resolve(asked);
-        Ok((table.at(&resolved).cloned(), resolved))
+        let path = asked.to_owned();
+        let resolved = self.looks.within(move || folder::resolve(&path));
+        Ok(resolved.map(|path| (table.at(&path).cloned(), path)))
     }
 
     fn is_already(&self, drive: &Drive, mount: &Mount) -> Result<()> {

@@ -40,7 +40,7 @@ pub(crate) async fn list(request: Request<Context>) -> Result<Response, Refusal>
     respond::json(200, JsonBody::value(&DriveListResponse { mounts: mounts.collect() })).await
 }
 
-/// Mounts a drive and answers when it can be read, after 30 s at most.
+/// Mounts a drive and answers when it can be read, 30 s after its turn has come at the latest.
 ///
 /// A drive that is mounted there already in the same way is no error. The folder is made when it is missing. A client that leaves
 /// does not stop it.
