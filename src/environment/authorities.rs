@@ -4,12 +4,12 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::Variables;
 use super::reading::contents;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Where the merged file is, when nothing is set.
 const MERGED_PATH: &str = "/etc/ssl/certs/sandbox-ca-bundle.crt";
@@ -53,24 +53,35 @@ pub(super) fn merge(variables: &Variables) -> Vec<(&'static str, OsString)> {
 }
 
 fn merge_files(extra: &Path, merged: &Path, of_host: Option<PathBuf>) -> Result<()> {
+    let refused = |source| Error::File { action: "write", path: merged.to_owned(), source };
+    // A FIFO would be waited for, and a device would be gone.
+    if fs::metadata(merged).is_ok_and(|there| !there.is_file()) {
+        return Err(refused(io::Error::other("it is no regular file")));
+    }
+    if is_same(extra, merged) {
+        // It would grow with each merging.
+        return Err(refused(io::Error::other("it is the file of the certificates that are added")));
+    }
     let added = contents(extra, CERTIFICATES_BYTES_MAX)?;
     let candidates = of_host.into_iter().chain(HOST_PATHS.map(PathBuf::from));
     // What an earlier daemon has merged is no source: certificates would never go again.
-    let present = candidates.filter(|path| path != merged).find(|path| path.is_file());
+    let present = candidates.filter(|path| !is_same(path, merged)).find(|path| path.is_file());
     let mut bytes =
         present.map(|path| contents(&path, CERTIFICATES_BYTES_MAX)).transpose()?.unwrap_or_default();
     if bytes.last().is_some_and(|last| *last != b'\n') {
         bytes.push(b'\n');
     }
     bytes.extend(added);
-    if fs::read(merged).is_ok_and(|there| there == bytes) {
+    if contents(merged, 2 * CERTIFICATES_BYTES_MAX + 1).is_ok_and(|there| there == bytes) {
         return Ok(());
     }
-    replace(merged, &bytes).map_err(|source| crate::error::Error::File {
-        action: "write",
-        path: merged.to_owned(),
-        source,
-    })
+    replace(merged, &bytes).map_err(refused)
+}
+
+/// Whether two paths lead to one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let file = |path| fs::metadata(path).map(|file| (file.dev(), file.ino()));
+    one == other || matches!((file(one), file(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// Writes a file beside it and puts it into its place, so that a program that starts meanwhile finds the old one or the new one.
@@ -111,7 +122,7 @@ mod tests {
         assert_eq!(fs::read_to_string(file("merged")).unwrap(), "host\nextra\n");
         assert_eq!(given[0], ("SSL_CERT_FILE", file("merged").into()));
         assert_eq!(given[3], ("NODE_EXTRA_CA_CERTS", file("extra").into()));
-        let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap());
+        let inode = |path: &Path| fs::metadata(path).unwrap().ino();
         let before = inode(&file("merged"));
         assert_eq!(merge(&variables), given);
         assert_eq!(inode(&file("merged")), before, "what is right already is left alone");
@@ -131,6 +142,15 @@ mod tests {
         variables.insert("SANDBOX_EXTRA_CA_CERTS".into(), file("extra").into());
         variables.insert("SANDBOX_MERGED_CA_PATH".into(), file("absent/merged").into());
         assert_eq!(merge(&variables), []);
+        // A file that must not be read or replaced, and the file itself by another name.
+        std::os::unix::fs::symlink("extra", file("link")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, file("fifo"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .unwrap();
+        for bad in ["fifo", "link", "extra"] {
+            variables.insert("SANDBOX_MERGED_CA_PATH".into(), file(bad).into());
+            assert_eq!(merge(&variables), [], "{bad}");
+        }
+        assert_eq!(fs::read_to_string(file("extra")).unwrap(), "newer\n");
         fs::remove_dir_all(folder).unwrap();
     }
 }
