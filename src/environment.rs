@@ -7,6 +7,7 @@
 //! It knows neither commands nor HTTP.
 
 mod authorities;
+mod bound;
 mod dotenv;
 mod metadata;
 mod pairs;
@@ -127,7 +128,7 @@ impl Environment {
             let bytes = reading::contents(&this.metadata_path, reading::FILE_BYTES_MAX)?;
             let metadata = Metadata::parse(&bytes)
                 .map_err(|why| Error::BadMetadata { path: this.metadata_path.clone(), why })?;
-            Ok(this.apply(metadata))
+            this.apply(metadata).map_err(|why| Error::BadMetadata { path: this.metadata_path.clone(), why })
         };
         blocking::unblock(reload).await
     }
@@ -144,16 +145,25 @@ impl Environment {
         self.note(&self.lock());
     }
 
-    fn apply(&self, metadata: Metadata) -> Reloaded {
+    /// The error is a sentence, and then nothing is changed.
+    fn apply(&self, metadata: Metadata) -> std::result::Result<Reloaded, String> {
         let Metadata { generation, environment } = metadata;
         let mut layers = self.lock();
         let before = layers.applied.environment.keys();
         let removed = before.filter(|name| !environment.contains_key(*name)).count();
         let applied = environment.len();
+        let together = layers.joined(&environment);
+        let (bytes, max) = (bound::bytes_of(&together), bound::bytes_max());
+        // What makes it better is taken.
+        if bytes > max && bytes > bound::bytes_of(&layers.together) {
+            return Err(format!(
+                "all variables together take {bytes} bytes, and nothing can be started with more than {max}"
+            ));
+        }
         layers.applied = Applied { environment: Cow::Owned(environment) };
-        layers.join();
+        layers.together = Arc::new(together);
         self.note(&layers);
-        Reloaded { generation, applied, removed }
+        Ok(Reloaded { generation, applied, removed })
     }
 
     /// Under the lock, so that records keep the order of the changes.
@@ -168,13 +178,17 @@ impl Environment {
 
 impl Layers {
     fn join(&mut self) {
+        self.together = Arc::new(self.joined(&self.applied.environment));
+    }
+
+    /// All of them as one, with these in the place of what was applied.
+    fn joined(&self, applied: &BTreeMap<String, String>) -> Variables {
         let mut together = self.base.clone();
-        let applied = self.applied.environment.iter();
-        together.extend(applied.map(|(name, value)| (name.into(), value.into())));
+        together.extend(applied.iter().map(|(name, value)| (name.into(), value.into())));
         for name in SECRET {
             together.remove(OsStr::new(name));
         }
-        self.together = Arc::new(together);
+        together
     }
 }
 

@@ -19,14 +19,14 @@ fn a_reload_replaces_what_the_last_one_applied() {
     assert_eq!((of("A").as_deref(), of("EMPTY"), of("BOXD_AUTH_TOKEN")), (Some("base"), None, None));
     let before = environment.variables();
     let first = environment.apply(document(3, &[("A", "1"), ("B", "two"), ("BOXD_AUTH_TOKEN", "x")]));
-    assert_eq!(first, Reloaded { generation: 3, applied: 3, removed: 0 });
+    assert_eq!(first, Ok(Reloaded { generation: 3, applied: 3, removed: 0 }));
     assert_eq!(
         (of("A").as_deref(), of("B").as_deref(), of("BOXD_AUTH_TOKEN")),
         (Some("1"), Some("two"), None)
     );
     assert_eq!(
         environment.apply(document(4, &[("B", "9")])),
-        Reloaded { generation: 4, applied: 1, removed: 2 }
+        Ok(Reloaded { generation: 4, applied: 1, removed: 2 })
     );
     assert_eq!(
         (of("A").as_deref(), of("B").as_deref()),
@@ -39,11 +39,11 @@ fn a_reload_replaces_what_the_last_one_applied() {
 #[test]
 fn what_the_daemon_provides_later_stands_below_a_reload() {
     let environment = open(&[("A", "base"), ("B", "base")], &[]);
-    environment.apply(document(1, &[("B", "applied")]));
+    environment.apply(document(1, &[("B", "applied")])).unwrap();
     environment.provide([("A", "new".into()), ("B", "new".into())]);
     let of = |name| environment.text(name);
     assert_eq!((of("A").as_deref(), of("B").as_deref()), (Some("new"), Some("applied")));
-    environment.apply(document(2, &[]));
+    environment.apply(document(2, &[])).unwrap();
     assert_eq!(of("B").as_deref(), Some("new"));
 }
 
@@ -53,8 +53,28 @@ fn the_next_worker_goes_on_with_what_was_applied() {
     let frame = |applied: &Applied<'_>| Frame { kind: KIND, bytes: serde_json::to_vec(applied).unwrap() };
     let next = open(&[("A", "base")], &[frame(&Applied::default()), frame(&applied)]);
     assert_eq!(next.text("A").as_deref(), Some("1"));
-    assert_eq!(next.apply(document(0, &[])).removed, 1);
+    assert_eq!(next.apply(document(0, &[])).unwrap().removed, 1);
     assert_eq!(next.text("A").as_deref(), Some("base"));
+}
+
+#[test]
+fn variables_with_which_nothing_could_be_started_are_refused() {
+    let long = "x".repeat(100_000);
+    let names: Vec<String> = (0..60).map(|n| format!("V{n}")).collect();
+    let many = |count: usize| -> Vec<(&str, &str)> {
+        names.iter().take(count).map(|name| (name.as_str(), long.as_str())).collect()
+    };
+    let fit = usize::try_from(bound::bytes_max() / 100_100).unwrap().min(60);
+    let environment = open(&[], &[]);
+    let all = environment.apply(document(1, &many(fit)));
+    assert_eq!(all.map(|reloaded| reloaded.applied), Ok(fit));
+    let why = environment.apply(document(2, &many(fit + 1))).unwrap_err();
+    assert!(why.contains("nothing can be started"), "{why}");
+    assert_eq!(environment.text("V0").map(|text| text.len()), Some(100_000), "it is as it was");
+    // A base that is too large already can still become smaller.
+    let environment = open(&many(fit + 2), &[]);
+    assert!(environment.apply(document(1, &[("V0", "")])).is_ok());
+    assert!(environment.apply(document(2, &[])).is_err());
 }
 
 #[test]
