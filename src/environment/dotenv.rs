@@ -148,7 +148,9 @@ fn expand(value: &str, known: &dyn Fn(&str) -> Option<String>) -> Option<String>
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let (name, behind) = match behind.strip_prefix('{') {
             Some(braced) => {
-                braced.split_once('}').filter(|(name, _)| name.chars().all(is_name)).unwrap_or(("", behind))
+                // Not looked for beyond a name: a long line of beginnings would be read again for each.
+                let (name, end) = braced.split_at(braced.find(|c| !is_name(c)).unwrap_or(braced.len()));
+                end.strip_prefix('}').map_or(("", behind), |end| (name, end))
             }
             None => behind.split_at(behind.find(|c| !is_name(c)).unwrap_or(behind.len())),
         };
@@ -173,6 +175,17 @@ mod tests {
         let parsed = parse(text, &|name| (name == "OUT").then(|| "side".to_owned()));
         let got: Vec<(&str, &str)> = parsed.variables.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         assert_eq!((got.as_slice(), parsed.bad_lines.as_slice()), (expect, bad_lines), "{text:?}");
+    }
+
+    #[test]
+    fn beginnings_of_names_are_read_once() {
+        // Looking for the end of each took minutes.
+        let text = format!("A={}\nB=1", "${".repeat(500_000));
+        let began = std::time::Instant::now();
+        check(&text, &[("B", "1")], &[1]);
+        assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?}", began.elapsed());
+        check("A=${B\nC=x}y${OUT}", &[("A", "${B"), ("C", "x}yside")], &[]);
+        check("A=${O-T}${OUT", &[("A", "${O-T}${OUT")], &[]);
     }
 
     #[test]
