@@ -101,9 +101,9 @@ fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, Stri
     let packets = kept.as_ref().map(|kept| kept.packets.clone());
     let before = kept.as_mut().map(|kept| (kept.handover.upgrades, kept.handover.upgrade.take()));
     let (count, report) = before.unwrap_or_default();
-    let upgrader = Arc::new(Upgrader::new(count, report));
     let sandbox = Sandbox::open(config, &runtime, kept)
         .map_err(|error| format!("the log folder {} cannot be used: {error}", config.log_dir.display()))?;
+    let upgrader = Arc::new(Upgrader::new(count, report, sandbox.attempt()));
     let tunnel = sandbox.tunnel();
     let (ending, custody) = (sandbox.clone(), sandbox.custody().clone());
     let shutdown = Arc::new(Shutdown::default());

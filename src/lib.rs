@@ -1,5 +1,6 @@
 //! boxd: a sandbox daemon. ARCHITECTURE.md is the map; each module's head says what it owns.
 
+mod attempt;
 mod calls;
 mod capabilities;
 pub mod cli;
@@ -23,6 +24,7 @@ mod log;
 mod mcp;
 mod metrics;
 mod network;
+mod own_calls;
 mod process;
 mod runtime;
 mod sandbox;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use async_io::Timer;
 use smol::lock::Semaphore;
 
+use crate::attempt::Attempt;
 use crate::capabilities::{Keeper, Report};
 use crate::clock;
 use crate::config::{Config, Secret};
@@ -122,6 +123,7 @@ impl Sandbox {
             pump,
             monitors: Monitors::new(logs.custody.clone()),
             tunnel: Tunnel::new(logs.custody.clone()),
+            attempt: Attempt::new(logs.custody.clone(), history.attempt.take()),
             logs,
             shell,
             user: config.user.clone(),
@@ -284,11 +286,15 @@ impl Sandbox {
     /// descendants' with them.
     pub(crate) async fn ports(&self, pid: i64) -> Result<Vec<Port>> {
         let known = u32::try_from(pid).ok().and_then(|pid| self.supervisor.table.by_pid(pid));
-        let look = move || match known {
-            Some(process) => ports::held_by(&process.lineage(&Census::take()), Which::Owned),
-            None => ports::of(pid),
+        let turn = LOOKS.acquire().await;
+        let look = move || {
+            // The look's and not the client's, who may leave.
+            let _turn = turn;
+            match known {
+                Some(process) => ports::held_by(&process.lineage(&Census::take()), Which::Owned),
+                None => ports::of(pid),
+            }
         };
-        let _turn = LOOKS.acquire().await;
         // There is no other trouble: see `visible_from`.
         blocking::unblock(look).await.map_err(|_| Error::Descriptors)
     }
@@ -315,6 +321,11 @@ impl Sandbox {
     /// The tunnel.
     pub(crate) fn tunnel(&self) -> Tunnel {
         self.supervisor.tunnel.clone()
+    }
+
+    /// The last upgrade, for the next worker.
+    pub(crate) fn attempt(&self) -> &Attempt {
+        &self.supervisor.attempt
     }
 
     /// Takes the tunnel down.

@@ -14,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::attempt::Attempt;
 use crate::clock;
 use crate::custody::Report;
 use crate::error::{Error, Result};
@@ -141,7 +142,7 @@ pub(crate) struct Upgrader {
 
 impl Upgrader {
     /// What the keeper says of the upgrades before.
-    pub(crate) fn new(count: u32, report: Option<Report>) -> Self {
+    pub(crate) fn new(count: u32, report: Option<Report>, attempt: &Attempt) -> Self {
         let status = report.map(|Report { note, error }| {
             let asked: UpgradeStatus = serde_json::from_str(&note).unwrap_or_default();
             match error {
@@ -149,6 +150,7 @@ impl Upgrader {
                 error => UpgradeStatus { status: Phase::Failed, error, ..asked },
             }
         });
+        let status = last(status, attempt.last());
         let program = std::env::current_exe().ok().map(without_deleted);
         Self { program, count, status: Mutex::new(status.unwrap_or_default()), downloaded: Mutex::default() }
     }
@@ -184,6 +186,7 @@ impl Upgrader {
             last_attempt_ms: Some(clock::now_ms()),
             ..UpgradeStatus::default()
         };
+        note(sandbox.attempt(), &status);
         Ok(())
     }
 
@@ -198,22 +201,22 @@ impl Upgrader {
     /// Does what was begun, up to the point where the keeper goes on.
     pub(crate) async fn run(&self, sandbox: &Sandbox, wanted: Wanted) {
         if let Err(why) = self.try_run(sandbox, wanted).await {
-            self.failed(&why);
+            self.failed(&why, sandbox);
         }
     }
 
     async fn try_run(&self, sandbox: &Sandbox, wanted: Wanted) -> Result<(), String> {
         let path = match wanted {
             Wanted::Path(path) => path,
-            Wanted::Release(release) => self.download(release).await?,
+            Wanted::Release(release) => self.download(sandbox, release).await?,
             Wanted::OnDisk => {
                 self.program.clone().ok_or("the program that runs cannot be found: no /proc")?
             }
         };
-        self.step(Step::Validate, |status| status.binary_path = Some(path.clone()));
+        self.step(sandbox, Step::Validate, |status| status.binary_path = Some(path.clone()));
         let (program, proof) =
             proof::test(&path, sandbox).await.map_err(|why| format!("Binary validation failed: {why}"))?;
-        self.step(Step::Replace, |status| {
+        self.step(sandbox, Step::Replace, |status| {
             status.version = proof.version;
             status.replaces = self.program.clone().filter(|program| release::is_download(program));
         });
@@ -223,17 +226,17 @@ impl Upgrader {
         asked.map_err(|error| error.to_string())
     }
 
-    async fn download(&self, release: Release) -> Result<PathBuf, String> {
-        let url = release.url.clone();
-        self.step(Step::Download, |status| status.download_url = Some(url));
+    async fn download(&self, sandbox: &Sandbox, release: Release) -> Result<PathBuf, String> {
+        let url = release.shown_url();
+        self.step(sandbox, Step::Download, |status| status.download_url = Some(url));
         let (path, bytes) = blocking::unblock(move || release.download()).await?;
         *self.downloaded.lock().unwrap_or_else(PoisonError::into_inner) = Some(path.clone());
-        self.step(Step::Download, |status| status.bytes_downloaded = Some(bytes));
+        self.step(sandbox, Step::Download, |status| status.bytes_downloaded = Some(bytes));
         Ok(path)
     }
 
     /// It came to nothing.
-    pub(crate) fn failed(&self, why: &str) {
+    pub(crate) fn failed(&self, why: &str, sandbox: &Sandbox) {
         tracing::error!("the upgrade failed: {why}");
         if let Some(program) = self.downloaded.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // Nobody asks for it again.
@@ -242,17 +245,39 @@ impl Upgrader {
         let mut status = self.lock();
         status.status = Phase::Failed;
         status.error = Some(why.to_owned());
+        note(sandbox.attempt(), &status);
     }
 
-    fn step(&self, step: Step, change: impl FnOnce(&mut UpgradeStatus)) {
+    fn step(&self, sandbox: &Sandbox, step: Step, change: impl FnOnce(&mut UpgradeStatus)) {
         let mut status = self.lock();
         status.step = step;
         change(&mut status);
+        note(sandbox.attempt(), &status);
     }
 
     fn lock(&self) -> MutexGuard<'_, UpgradeStatus> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Notes for the next worker how far it is.
+fn note(attempt: &Attempt, status: &UpgradeStatus) {
+    if let Ok(text) = serde_json::to_string(status) {
+        attempt.note(text);
+    }
+}
+
+/// Of what the keeper says and what an earlier worker has noted that which was asked for last. What that worker was about when it died is
+/// over.
+fn last(told: Option<UpgradeStatus>, noted: Option<String>) -> Option<UpgradeStatus> {
+    let noted = noted.and_then(|text| serde_json::from_str::<UpgradeStatus>(&text).ok());
+    let since = told.as_ref().and_then(|status| status.last_attempt_ms);
+    let Some(mut noted) = noted.filter(|noted| noted.last_attempt_ms > since) else { return told };
+    if noted.status == Phase::Running {
+        noted.status = Phase::Failed;
+        noted.error = Some("the worker died before it came to the replacement".to_owned());
+    }
+    Some(noted)
 }
 
 /// The kernel marks a program whose file was replaced.
@@ -267,6 +292,26 @@ fn without_deleted(path: PathBuf) -> PathBuf {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_was_asked_for_last_counts_and_dies_with_its_worker() {
+        let status =
+            |at: u64, status| UpgradeStatus { status, last_attempt_ms: Some(at), ..Default::default() };
+        #[track_caller]
+        fn check(told: Option<UpgradeStatus>, noted: Option<UpgradeStatus>, expect: Option<(u64, Phase)>) {
+            let noted = noted.map(|noted| serde_json::to_string(&noted).unwrap());
+            let found = last(told, noted).map(|found| (found.last_attempt_ms.unwrap(), found.status));
+            assert_eq!(found, expect);
+        }
+        check(None, None, None);
+        check(None, Some(status(1, Phase::Running)), Some((1, Phase::Failed)));
+        check(None, Some(status(1, Phase::Failed)), Some((1, Phase::Failed)));
+        let done = || Some(status(1, Phase::Completed));
+        check(done(), Some(status(1, Phase::Running)), Some((1, Phase::Completed)));
+        check(done(), Some(status(2, Phase::Running)), Some((2, Phase::Failed)));
+        check(done(), None, Some((1, Phase::Completed)));
+        assert_eq!(last(done(), Some("nonsense".to_owned())), done());
+    }
+
     /// Whether a program is there after a worker serves that has replaced it by another.
     fn is_kept(before: PathBuf, after: &str) -> bool {
         std::fs::write(&before, "").unwrap();
@@ -276,10 +321,11 @@ mod tests {
             ..UpgradeStatus::default()
         };
         let note = serde_json::to_string(&asked).unwrap();
+        let attempt = Attempt::new(crate::custody::Custody::none(), None);
         let failed = Report { note: note.clone(), error: Some("it did not serve".to_owned()) };
-        Upgrader::new(1, Some(failed)).served();
+        Upgrader::new(1, Some(failed), &attempt).served();
         assert!(before.exists(), "it goes on");
-        Upgrader::new(1, Some(Report { note, error: None })).served();
+        Upgrader::new(1, Some(Report { note, error: None }), &attempt).served();
         let is_kept = before.exists();
         std::fs::remove_file(before).ok();
         is_kept

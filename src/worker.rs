@@ -51,7 +51,7 @@ impl Worker {
                 self.runtime.spawn(async move { upgrader.reload(&sandbox).await }).detach();
             }
             Word::Retire => self.runtime.spawn(self.clone().retire()).detach(),
-            Word::UpgradeFailed(why) => self.upgrader.failed(&why),
+            Word::UpgradeFailed(why) => self.upgrader.failed(&why, &self.sandbox),
             Word::Connection { socket, on_loopback, read } => {
                 self.server.take_over(socket, on_loopback, read);
             }
@@ -82,7 +82,7 @@ impl Worker {
                 self.server.resume();
                 tracing::error!("this worker cannot be replaced: {why}");
                 self.sandbox.custody().refuse(&why);
-                self.upgrader.failed(&why);
+                self.upgrader.failed(&why, &self.sandbox);
             }
         }
     }

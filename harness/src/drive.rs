@@ -124,7 +124,8 @@ mod tests {
     #[test]
     fn requests_are_answered_in_the_kernels_form() {
         let request = |opcode: u32| {
-            [&40_u32.to_ne_bytes()[..], &opcode.to_ne_bytes(), &77_u64.to_ne_bytes(), &[0; HEAD_BYTES - 16]].concat()
+            [&40_u32.to_ne_bytes()[..], &opcode.to_ne_bytes(), &77_u64.to_ne_bytes(), &[0; HEAD_BYTES - 16]]
+                .concat()
         };
         // `sizeof` of the structures of `linux/fuse.h`, behind a head of 16 bytes.
         for (opcode, bytes) in

@@ -1,14 +1,18 @@
 //! `Provider`: whose model is asked, and the HTTP calls that ask it. Blocks.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::io::Read;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
 use super::rerank::Candidate;
 use crate::config::{CodegenSettings, Secret};
 use crate::error::{Error, Result};
+use crate::own_calls::leads_here;
 
 /// Time to connect, and for a whole call: a model needs some 10 s for a large file.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -18,7 +22,10 @@ const CALL_MAX: Duration = Duration::from_mins(2);
 const ANSWER_BYTES_MAX: u64 = 32 << 20;
 
 /// Bytes of the text of an error that the client sees.
-const ERROR_BYTES_MAX: u64 = 4 << 10;
+const ERROR_BYTES_MAX: usize = 4 << 10;
+
+/// Ranks that are read of an answer: ten for each file that may be sent.
+const RANKS_MAX: usize = 10_000;
 
 /// Relace's model for changes, when the client names none.
 const RELACE_MODEL: &str = "relace-apply-3";
@@ -67,7 +74,7 @@ struct Message {
 
 #[derive(Deserialize)]
 struct Ranking {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "first_ranks")]
     results: Vec<Rank>,
 }
 
@@ -119,8 +126,8 @@ impl Provider {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .user_agent(concat!("boxd/", env!("CARGO_PKG_VERSION")))
-            .build();
+            .user_agent(concat!("boxd/", env!("CARGO_PKG_VERSION")));
+        let agent = if leads_here(base_url) { agent.proxy(None) } else { agent }.build();
         let base_url = base_url.trim_end_matches('/').to_owned();
         Some(Self { kind, key: key.clone(), base_url, agent: agent.into() })
     }
@@ -180,8 +187,10 @@ impl Provider {
                 self.post("/v1/rerank", &body)?
             }
         };
+        let places: HashMap<&str, usize> =
+            files.iter().enumerate().map(|(place, file)| (file.path.as_str(), place)).collect();
         let place = |rank: &Rank| match self.kind {
-            Kind::Relace => files.iter().position(|file| file.path == rank.filename),
+            Kind::Relace => places.get(rank.filename.as_str()).copied(),
             Kind::Morph => Some(rank.index).filter(|index| *index < files.len()),
         };
         let ranked = ranking.results.iter().filter_map(|rank| Some((place(rank)?, rank.score)));
@@ -193,6 +202,17 @@ impl Provider {
             Kind::Relace => "Relace",
             Kind::Morph => "Morph",
         }
+    }
+
+    /// What the provider says of its failure, up to a bound. Some quote what they were sent, and the key is nobody's to read.
+    fn words(&self, from: impl Read) -> String {
+        let key = self.key.expose();
+        let mut text = Vec::new();
+        // A key that begins within the bound is read whole.
+        from.take((ERROR_BYTES_MAX + key.len()) as u64).read_to_end(&mut text).ok();
+        let mut text = String::from_utf8_lossy(&text).replace(key, "[REDACTED]");
+        text.truncate(text.floor_char_boundary(ERROR_BYTES_MAX));
+        text
     }
 
     fn post<T: for<'de> Deserialize<'de>>(&self, path: &str, body: &impl Serialize) -> Result<T> {
@@ -210,9 +230,7 @@ impl Provider {
             answer.map_err(|error| failed(format!("failed to make request to {title} API: {error}")))?;
         let status = answer.status();
         if !status.is_success() {
-            let mut text = Vec::new();
-            answer.body_mut().as_reader().take(ERROR_BYTES_MAX).read_to_end(&mut text).ok();
-            let text = String::from_utf8_lossy(&text);
+            let text = self.words(answer.body_mut().as_reader());
             let name = title.to_lowercase();
             return Err(failed(format!(
                 "{name} API request failed with status {}: {}",
@@ -231,6 +249,48 @@ impl Provider {
     }
 }
 
+/// The first of a list, as many as can be meant; a list of nothing is a hundred times as long in memory.
+fn first_ranks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Rank>, D::Error> {
+    struct First;
+
+    impl<'de> Visitor<'de> for First {
+        type Value = Vec<Rank>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of ranks")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Rank>, A::Error> {
+            let mut ranks = Vec::new();
+            while ranks.len() < RANKS_MAX {
+                match list.next_element()? {
+                    Some(rank) => ranks.push(rank),
+                    None => return Ok(ranks),
+                }
+            }
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(ranks)
+        }
+    }
+
+    deserializer.deserialize_seq(First)
+}
+
 fn failed(why: String) -> Error {
     Error::Provider { why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ranking_without_end_is_read_to_its_bound() {
+        let text = |count: usize| format!(r#"{{"results":[{}{{"index":7}}],"more":1}}"#, "{},".repeat(count));
+        let ranks = |count| serde_json::from_str::<Ranking>(&text(count)).unwrap().results;
+        assert_eq!((ranks(2).len(), ranks(2)[2].index), (3, 7));
+        assert_eq!((ranks(50_000).len(), ranks(50_000).capacity() < 50_000), (RANKS_MAX, true));
+        assert!(serde_json::from_str::<Ranking>(r#"{"results":[{},"#).is_err());
+        assert!(serde_json::from_str::<Ranking>("{}").unwrap().results.is_empty());
+    }
 }

@@ -46,7 +46,8 @@ impl Drives {
             let pass = self.supervisor.gate.enter()?;
             // Opened before the table is read: what changes after that is told.
             let changes = File::open(table::PATH).map_err(|error| failed(error.to_string()))?;
-            let (there, path) = self.look_up(&drive.mount_path)?.ok_or_else(|| failed(silent(&drive.mount_path)))?;
+            let (there, path) =
+                self.look_up(&drive.mount_path)?.ok_or_else(|| failed(silent(&drive.mount_path)))?;
             if let Some(mount) = there {
                 return self.is_already(drive, &mount).map(|()| None);
             }

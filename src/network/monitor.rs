@@ -24,6 +24,7 @@ use super::ports::held_by;
 use super::sockets::Which;
 use crate::custody::Custody;
 use crate::error::{Error, Result};
+use crate::own_calls;
 use crate::sys::census::Census;
 use book::{Book, Outcome};
 use callback::{Answer, post};
@@ -170,7 +171,8 @@ impl Monitors {
             };
             let is_given_up = self.lock().settle(&call, outcome, Instant::now(), |record| self.note(&record));
             if is_given_up {
-                tracing::warn!(pid, port, callback = call.callback, "nobody could be told of a new port");
+                let callback = own_calls::origin(&call.callback);
+                tracing::warn!(pid, port, callback, "nobody could be told of a new port");
             }
             self.shared.waiting.notify(usize::MAX);
         }

@@ -293,6 +293,7 @@ impl Supervisor {
             }
             self.monitors.tell();
             self.tunnel.tell();
+            self.attempt.tell();
             // Forgotten while it was told.
             for process in processes.iter().filter(|process| self.table.by_id(process.id).is_none()) {
                 process.tell_forgotten();

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::spec::ProcessSpec;
 use super::state::State;
+use crate::attempt::{self, AttemptRecord};
 use crate::custody::Frame;
 use crate::id::ProcessId;
 use crate::log::record::{self as log_record, LogHistory, LogRecord};
@@ -57,6 +58,8 @@ pub(crate) struct History {
     pub(crate) processes: BTreeMap<ProcessId, Remembered>,
     /// Who is told of new ports.
     pub(crate) monitors: MonitorHistory,
+    /// The upgrade that was asked for last.
+    pub(crate) attempt: Option<AttemptRecord>,
     /// The tunnel, or that it was taken down; `None` when there never was one.
     pub(crate) tunnel: Option<TunnelRecord>,
 }
@@ -82,6 +85,7 @@ impl History {
                 KIND => history.apply(serde_json::from_slice(&frame.bytes)?)?,
                 tunnel::KIND => history.tunnel = Some(serde_json::from_slice(&frame.bytes)?),
                 monitor_record::KIND => history.monitors.apply(serde_json::from_slice(&frame.bytes)?),
+                attempt::KIND => history.attempt = serde_json::from_slice(&frame.bytes).ok(),
                 log_record::KIND => logs.push(serde_json::from_slice(&frame.bytes)?),
                 // Of a later version, and not needed by this one.
                 _ => {}

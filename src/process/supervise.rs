@@ -24,6 +24,7 @@ use super::state::{Asked, Ending, Exit, Next};
 use super::stdin::Stdin;
 use super::table::{ProcessTable, Reservation};
 use super::{children, long_command, tree};
+use crate::attempt::Attempt;
 use crate::clock;
 use crate::custody::{Deposit, Exited};
 use crate::environment::{Environment, Variables};
@@ -79,6 +80,8 @@ pub(crate) struct Supervisor {
     pub(crate) monitors: Monitors,
     /// The tunnel.
     pub(crate) tunnel: Tunnel,
+    /// The last upgrade.
+    pub(crate) attempt: Attempt,
     /// What is counted of starts and ends.
     pub(crate) counters: ProcessCounters,
 }

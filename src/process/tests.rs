@@ -68,6 +68,7 @@ impl Engine {
             adopted: Adopted::default(),
             monitors: Monitors::new(Custody::none()),
             tunnel: Tunnel::new(Custody::none()),
+            attempt: crate::attempt::Attempt::new(Custody::none(), None),
             counters: ProcessCounters::default(),
         });
         Self { folder, supervisor }

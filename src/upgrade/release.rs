@@ -6,12 +6,19 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::own_calls;
+use crate::sys::file::number;
 
 /// The largest program. boxd is a twentieth of it.
 const BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Where a file is that has no name.
+const DESCRIPTORS: &str = "/proc/self/fd";
 
 /// The longest version that is asked for.
 const VERSION_BYTES_MAX: usize = 128;
@@ -33,7 +40,7 @@ const PREFIX: &str = "boxd-upgrade-";
 /// Where a program is, and what it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Release {
-    pub(crate) url: String,
+    url: String,
     sha256: Option<[u8; 32]>,
 }
 
@@ -69,6 +76,11 @@ impl Release {
         Ok(Self { url, sha256: sha256.transpose()? })
     }
 
+    /// Where it is, without what may be a secret: health is told to everybody.
+    pub(super) fn shown_url(&self) -> String {
+        own_calls::shown(&self.url)
+    }
+
     /// Downloads it into a file of its own that can be executed; gives its path and its size. Blocks.
     #[expect(
         clippy::disallowed_methods,
@@ -96,19 +108,19 @@ impl Release {
 
     fn attempt(&self, deadline: Instant) -> Result<(PathBuf, u64), Failure> {
         let failed = |is_passing, why: String| Failure {
-            why: format!("Failed to download release from {}: {why}", self.url),
+            why: format!("Failed to download release from {}: {why}", self.shown_url()),
             is_passing,
         };
         let left = deadline.saturating_duration_since(Instant::now());
         #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
         crate::sys::host_names::stay_inside();
-        let agent: ureq::Agent = ureq::Agent::config_builder()
+        let agent = ureq::Agent::config_builder()
             .timeout_connect(Some(CONNECT_MAX))
             .timeout_global(Some(left))
             .http_status_as_error(false)
-            .user_agent(USER_AGENT)
-            .build()
-            .into();
+            .user_agent(USER_AGENT);
+        let agent = if own_calls::leads_here(&self.url) { agent.proxy(None) } else { agent };
+        let agent: ureq::Agent = agent.build().into();
         let answer = agent.get(&self.url).header("accept", "application/octet-stream").call();
         let mut answer = answer.map_err(|error| failed(true, error.to_string()))?;
         let status = answer.status();
@@ -117,16 +129,18 @@ impl Release {
             let reason = status.canonical_reason().unwrap_or_default();
             return Err(failed(is_passing, format!("HTTP {}: {reason}", status.as_u16())));
         }
-        let (path, mut file) = create().map_err(|error| failed(false, error.to_string()))?;
-        let stored =
-            store(answer.body_mut().as_reader(), &mut file).and_then(|(bytes, sum)| match self.sha256 {
-                Some(wanted) if wanted != sum => Err(io::Error::other("its SHA-256 is another one")),
-                _ => Ok(bytes),
-            });
-        stored.map(|bytes| (path.clone(), bytes)).map_err(|error| {
-            std::fs::remove_file(path).ok();
-            failed(false, error.to_string())
-        })
+        let here = |error: io::Error| failed(false, error.to_string());
+        let mut file = Unnamed::create().map_err(here)?;
+        let (bytes, sum) = match store(answer.body_mut().as_reader(), &mut file.file) {
+            Ok(stored) => stored,
+            // A server that went in the middle may be there again.
+            Err(Broken::There(error)) => return Err(failed(true, error.to_string())),
+            Err(Broken::Here(error)) => return Err(here(error)),
+        };
+        if self.sha256.is_some_and(|wanted| wanted != sum) {
+            return Err(failed(false, "its SHA-256 is another one".to_owned()));
+        }
+        Ok((file.name().map_err(here)?, bytes))
     }
 }
 
@@ -137,27 +151,72 @@ pub(super) fn is_download(path: &Path) -> bool {
     path.parent() == Some(&std::env::temp_dir()) && number.is_some_and(is_number)
 }
 
-/// A file that only its owner can read, write and execute.
-fn create() -> io::Result<(PathBuf, File)> {
-    let path = std::env::temp_dir().join(format!("{PREFIX}{:016x}", fastrand::u64(..)));
-    let file = File::options().write(true).create_new(true).mode(0o700).open(&path)?;
-    Ok((path, file))
+/// A file that only its owner can read, write and execute, on its way. A worker that dies leaves nothing of it, where the file system
+/// has files without names.
+struct Unnamed {
+    file: File,
+    path: PathBuf,
+    /// It has its name already, and loses it when this is dropped.
+    is_named: bool,
+}
+
+impl Unnamed {
+    fn create() -> io::Result<Self> {
+        let folder = std::env::temp_dir();
+        let path = folder.join(format!("{PREFIX}{:016x}", fastrand::u64(..)));
+        let mode = Mode::RUSR | Mode::WUSR | Mode::XUSR;
+        let unnamed = rustix::fs::open(&folder, OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, mode);
+        match unnamed {
+            Ok(file) if Path::new(DESCRIPTORS).is_dir() => {
+                Ok(Self { file: file.into(), path, is_named: false })
+            }
+            Ok(_) | Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+                let file = File::options().write(true).create_new(true).mode(0o700).open(&path)?;
+                Ok(Self { file, path, is_named: true })
+            }
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Gives it its name, and that.
+    fn name(mut self) -> io::Result<PathBuf> {
+        if !self.is_named {
+            let descriptor = format!("{DESCRIPTORS}/{}", number(&self.file));
+            rustix::fs::linkat(CWD, descriptor, CWD, &self.path, AtFlags::SYMLINK_FOLLOW)?;
+        }
+        self.is_named = false;
+        Ok(std::mem::take(&mut self.path))
+    }
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        if self.is_named {
+            std::fs::remove_file(&self.path).ok();
+        }
+    }
+}
+
+/// On which side something went wrong.
+enum Broken {
+    There(io::Error),
+    Here(io::Error),
 }
 
 /// Copies everything, within the limit; gives how much that was and its SHA-256.
-fn store(mut from: impl Read, to: &mut File) -> io::Result<(u64, [u8; 32])> {
+fn store(mut from: impl Read, to: &mut File) -> Result<(u64, [u8; 32]), Broken> {
     let (mut sum, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 64 * 1024]);
     loop {
-        let n = from.read(&mut buffer)?;
+        let n = from.read(&mut buffer).map_err(Broken::There)?;
         if n == 0 {
             return Ok((bytes, sum.finalize().into()));
         }
         bytes += n as u64;
         if bytes > BYTES_MAX {
-            return Err(io::Error::other(format!("it is larger than {BYTES_MAX} bytes")));
+            return Err(Broken::Here(io::Error::other(format!("it is larger than {BYTES_MAX} bytes"))));
         }
         sum.update(&buffer[..n]);
-        to.write_all(&buffer[..n])?;
+        to.write_all(&buffer[..n]).map_err(Broken::Here)?;
     }
 }
 
@@ -237,6 +296,24 @@ mod tests {
         std::fs::remove_file(path).unwrap();
         let other = Release::new(&serve(vec!["200 OK"], b"abd"), None, Some(sum.to_owned())).unwrap();
         assert!(other.download().unwrap_err().contains("its SHA-256 is another one"));
+    }
+
+    #[test]
+    fn a_server_that_goes_in_the_middle_is_asked_again() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            for body in ["ab", "abc"] {
+                let (mut socket, _) = listener.accept().unwrap();
+                assert!(socket.read(&mut [0; 4096]).unwrap() > 0);
+                write!(socket, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{body}").unwrap();
+            }
+        });
+        let (path, bytes) = Release::new(&base, None, None).unwrap().download().unwrap();
+        assert_eq!((bytes, std::fs::read(&path).unwrap()), (3, b"abc".to_vec()));
+        assert!(is_download(&path) && !is_download(Path::new("/usr/bin/boxd")));
+        std::fs::remove_file(path).unwrap();
+        server.join().unwrap();
     }
 
     #[test]

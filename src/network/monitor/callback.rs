@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::own_calls::leads_here;
+
 /// A call may take so long, looking its host up included.
 const CALL_MAX: Duration = Duration::from_secs(5);
 
@@ -48,8 +50,7 @@ pub(super) fn post(url: &str, pid: i64, port: u16) -> Answer {
         .max_idle_connections(0)
         .http_status_as_error(false)
         .user_agent(USER_AGENT);
-    // A proxy for the world outside does not know what is here.
-    let settings = if is_here(url) { settings.proxy(None) } else { settings };
+    let settings = if leads_here(url) { settings.proxy(None) } else { settings };
     let agent: ureq::Agent = settings.build().into();
     let body = serde_json::to_vec(&Body { pid, port }).expect("numbers make JSON");
     match agent.post(url).header("content-type", "application/json").send(&body) {
@@ -68,19 +69,6 @@ fn judge(status: u16) -> Answer {
         408 | 425 | 429 | 500.. => Answer::Failed { is_passing: true, why: format!("HTTP {status}") },
         _ => Answer::Failed { is_passing: false, why: format!("HTTP {status}") },
     }
-}
-
-/// Whether a URL leads to this host.
-fn is_here(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = match host.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 #[cfg(test)]
@@ -139,20 +127,6 @@ mod tests {
         for nonsense in ["x", "", "ftp://localhost/", "http://", "file:///etc/passwd"] {
             let failed = post(nonsense, 1, 2);
             assert!(matches!(failed, Answer::Failed { is_passing: false, .. }), "{nonsense} {failed:?}");
-        }
-    }
-
-    #[test]
-    fn this_host_has_no_proxy_before_it() {
-        for here in
-            ["http://localhost/", "http://LOCALHOST:1/x", "http://a:b@127.0.0.2:80", "https://[::1]:5/?"]
-        {
-            assert!(is_here(here), "{here}");
-        }
-        for there in
-            ["http://example.org/localhost", "http://10.0.0.1/", "http://localhost@evil.example/", "x"]
-        {
-            assert!(!is_here(there), "{there}");
         }
     }
 }
