@@ -146,4 +146,35 @@ mod tests {
             .sum();
         assert_eq!(ran_here, SERVED_TASKS_MAX);
     }
+
+    /// Set for the process that has the pool for itself.
+    const ALONE: &str = "BOXD_TEST_POOL_ALONE";
+
+    #[test]
+    fn threads_of_the_pool_end_when_nothing_is_left_to_do() {
+        const THREADS: usize = 60;
+        if std::env::var_os(ALONE).is_none() {
+            let name = "runtime::tests::threads_of_the_pool_end_when_nothing_is_left_to_do";
+            let test = std::env::current_exe().unwrap();
+            let run = std::process::Command::new(test).args(["--exact", name]).env(ALONE, "1").output();
+            let run = run.unwrap();
+            assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+            return;
+        }
+        let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+        let all_here = Arc::new(std::sync::Barrier::new(THREADS));
+        let work = || {
+            let all_here = all_here.clone();
+            blocking::unblock(move || all_here.wait().is_leader())
+        };
+        let work: Vec<_> = std::iter::repeat_with(work).take(THREADS).collect();
+        let leaders = work.into_iter().map(smol::block_on).filter(|is_leader| *is_leader);
+        assert_eq!(leaders.count(), 1);
+        let began = std::time::Instant::now();
+        // Each that stays would wake twice a second, and keep its part of the heap.
+        while threads() > THREADS / 2 {
+            assert!(began.elapsed() < std::time::Duration::from_secs(10), "{} are there", threads());
+            std::thread::yield_now();
+        }
+    }
 }
