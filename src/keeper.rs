@@ -69,7 +69,7 @@ use crate::sys::packets::{DESCRIPTORS_MAX, Packets};
 use crate::sys::pidfd::{self, ExitStatus};
 use crate::sys::signals::{self, SignalFd};
 use crate::sys::wait::{self, Ended};
-use crate::sys::{descriptors, oom};
+use crate::sys::{code_pages, descriptors, oom};
 use entry::Entries;
 use protocol::{Exited, Report};
 use worker::{Forked, Notice, Program, Role, Stage, Worker};
@@ -208,6 +208,8 @@ fn take_signals() -> io::Result<SignalFd> {
 }
 
 fn keep(mut keeper: Keeper) -> Result<ExitCode, String> {
+    // Little of what a start needs is needed from here on.
+    code_pages::let_go();
     loop {
         keeper.wait().map_err(|error| format!("the keeper cannot wait: {error}"))?;
         while let Some(signal) = keeper.signals.take() {

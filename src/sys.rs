@@ -6,6 +6,7 @@
 pub(crate) mod bell;
 pub(crate) mod birth;
 pub(crate) mod census;
+pub(crate) mod code_pages;
 pub(crate) mod credentials;
 pub(crate) mod descriptors;
 pub(crate) mod environment;
