@@ -1,7 +1,8 @@
 //! The signals that tell the daemon to go away, and the signal state that commands inherit.
 //!
 //! They are handled, not blocked: a command inherits the mask of the thread that starts it and would never hear the
-//! SIGTERM that it is stopped with, while a handler is gone with the `exec`.
+//! SIGTERM that it is stopped with, while a handler is gone with the `exec`. What was ignored when the daemon was started is handled, too,
+//! for the same reason.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -72,9 +73,10 @@ impl Orders {
 }
 
 impl Signals {
-    /// Takes the signals over, and clears the mask that the daemon was started with, before any thread is started.
+    /// Takes the signals over, and clears what the daemon was started with as blocked or ignored, before any thread is started.
     pub(crate) fn take_over(orders: Option<Orders>) -> io::Result<Self> {
         clear_mask()?;
+        handle_ignored()?;
         let pending = match &orders {
             None => signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?,
             // A terminal that is closed is the keeper's business too.
@@ -174,9 +176,65 @@ fn clear_mask() -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(result)) }
 }
 
+/// Gives each signal that the daemon was started with as ignored a handler that does nothing. A shell ignores some for what it runs in the
+/// background, and so does `nohup`. That is the same for the daemon, and no business of the commands': they would inherit it, and a shell
+/// cannot even undo it.
+#[expect(
+    unsafe_code,
+    reason = "rustix has no dispositions, and signal-hook leaves to the caller what a handler does"
+)]
+fn handle_ignored() -> io::Result<()> {
+    // The standard signals. SIGPIPE is ignored by every Rust program itself, and reset in what it starts.
+    for signal in (1..=libc::SIGSYS).filter(|signal| *signal != libc::SIGPIPE) {
+        if signal_hook::consts::FORBIDDEN.contains(&signal) {
+            continue;
+        }
+        let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+        // SAFETY: without an action to set, the call only fills in the present one, which is read when it says that it has.
+        let is_ignored = unsafe {
+            libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
+                && action.assume_init().sa_sigaction == libc::SIG_IGN
+        };
+        if is_ignored {
+            // SAFETY: nothing can be done there that a handler may not do.
+            unsafe { signal_hook::low_level::register(signal, || {}) }?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
+
+    /// Set for the process that has the signals for itself.
+    const ALONE: &str = "BOXD_TEST_SIGNALS_ALONE";
+
+    #[test]
+    fn what_the_daemon_was_told_to_ignore_is_no_commands_business() {
+        if std::env::var_os(ALONE).is_none() {
+            let name = "sys::signals::tests::what_the_daemon_was_told_to_ignore_is_no_commands_business";
+            let mut run = Command::new("sh");
+            run.args(["-c", "trap '' QUIT USR1; exec \"$0\" --exact \"$1\""]);
+            let run = run.arg(std::env::current_exe().unwrap()).arg(name).env(ALONE, "1").output().unwrap();
+            assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+            return;
+        }
+        let ignored = || {
+            let status = Command::new("cat").arg("/proc/self/status").output().unwrap().stdout;
+            let status = String::from_utf8(status).unwrap();
+            let (_, mask) = status.split_once("SigIgn:").unwrap();
+            u64::from_str_radix(mask.lines().next().unwrap().trim(), 16).unwrap()
+        };
+        let both = 1 << (libc::SIGQUIT - 1) | 1 << (libc::SIGUSR1 - 1);
+        assert_eq!(ignored() & both, both);
+        let _signals = Signals::take_over(None).unwrap();
+        assert_eq!(ignored() & both, 0);
+        // The daemon itself still takes no notice of it.
+        rustix::process::kill_process(rustix::process::getpid(), Signal::QUIT).unwrap();
+    }
 
     #[test]
     fn words_that_come_at_once_are_all_heard() {
