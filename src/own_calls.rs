@@ -1,10 +1,23 @@
-//! The daemon's own calls of others, by URL: whether one leads to this host, and what of a URL may be shown. Pure.
+//! The daemon's own calls of others, by URL: how they are made, and what of a URL may be shown.
+
+use ureq::Agent;
+use ureq::config::ConfigBuilder;
+use ureq::typestate::AgentScope;
 
 /// Stands for what is not shown.
 const REDACTED: &str = "[REDACTED]";
 
-/// Whether a URL leads to this host: a proxy for the world outside does not know what is here.
-pub(crate) fn leads_here(url: &str) -> bool {
+/// What all calls of this URL have in common: a status is an answer and no error, and a proxy is what `HTTPS_PROXY` and its like say, but
+/// for what is here, of which one for the world outside does not know.
+pub(crate) fn settings(url: &str) -> ConfigBuilder<AgentScope> {
+    #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+    crate::sys::host_names::stay_inside();
+    let settings = Agent::config_builder().http_status_as_error(false);
+    if leads_here(url) { settings.proxy(None) } else { settings }
+}
+
+/// Whether a URL leads to this host.
+fn leads_here(url: &str) -> bool {
     let (_, authority, _) = parts(url);
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let host = match host.strip_prefix('[') {

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::rerank::Candidate;
 use crate::config::{CodegenSettings, Secret};
 use crate::error::{Error, Result};
-use crate::own_calls::leads_here;
+use crate::own_calls;
 
 /// Time to connect, and for a whole call: a model needs some 10 s for a large file.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -119,15 +119,14 @@ impl Provider {
             (None, Some(key)) => (Kind::Morph, key, &settings.morph_base_url),
             (None, None) => return None,
         };
-        // A proxy is what HTTPS_PROXY and its like say. Nobody is followed elsewhere with a key and somebody's code.
-        let agent = ureq::Agent::config_builder()
+        // Nobody is followed elsewhere with a key and somebody's code.
+        let agent = own_calls::settings(base_url)
             .timeout_connect(Some(CONNECT_MAX))
             .timeout_global(Some(CALL_MAX))
-            .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .user_agent(concat!("boxd/", env!("CARGO_PKG_VERSION")));
-        let agent = if leads_here(base_url) { agent.proxy(None) } else { agent }.build();
+            .user_agent(concat!("boxd/", env!("CARGO_PKG_VERSION")))
+            .build();
         let base_url = base_url.trim_end_matches('/').to_owned();
         Some(Self { kind, key: key.clone(), base_url, agent: agent.into() })
     }
@@ -216,8 +215,6 @@ impl Provider {
     }
 
     fn post<T: for<'de> Deserialize<'de>>(&self, path: &str, body: &impl Serialize) -> Result<T> {
-        #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
-        crate::sys::host_names::stay_inside();
         let title = self.title();
         let body = serde_json::to_vec(body).map_err(|error| failed(error.to_string()))?;
         let answer = self

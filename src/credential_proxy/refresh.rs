@@ -55,22 +55,27 @@ impl Refresh {
         Self { variables: wanted.iter().map(unread).collect() }
     }
 
-    /// The values that have changed since the last look, and what went wrong that did not before. A file that cannot be read changes
-    /// nothing. Blocks as long as the files do.
+    /// The values that have changed since the last look, and what went wrong that did not before. A file that cannot be read, or is empty
+    /// because somebody writes it over, changes nothing. Blocks as long as the files do.
     pub(super) fn look(&mut self) -> (Resolved, Vec<String>) {
         let (mut changed, mut troubles) = (Vec::new(), Vec::new());
         for variable in &mut self.variables {
             let Variable { name, given, value, trouble } = variable;
-            let now = token::resolved(given);
-            let why = now.as_ref().err().map(|why| format!("{name}: {why}"));
-            if *trouble != why {
-                troubles.extend(why.clone());
-                *trouble = why;
-            }
-            // A file that is being written over is empty for a moment.
-            if now.is_ok() && *value != now.as_ref().ok().cloned() {
-                *value = now.ok();
-                changed.extend(value.as_ref().map(|value| (*name, value.into())));
+            match token::resolved(given) {
+                Ok(now) => {
+                    *trouble = None;
+                    if value.as_ref() != Some(&now) {
+                        changed.push((*name, OsString::from(&now)));
+                        *value = Some(now);
+                    }
+                }
+                Err(why) => {
+                    let why = format!("{name}: {why}");
+                    if trouble.as_ref() != Some(&why) {
+                        troubles.push(why.clone());
+                        *trouble = Some(why);
+                    }
+                }
             }
         }
         (changed, troubles)

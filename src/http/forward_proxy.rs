@@ -120,10 +120,7 @@ impl ForwardProxy {
                     // Detached: it ends with the connection.
                     self.runtime.spawn(serve).detach();
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection to the proxy for outgoing requests could not be accepted");
-                    self.open.after_refusal(&error).await;
-                }
+                Err(error) => self.open.after_refusal(&error).await,
             }
         }
     }

@@ -105,10 +105,12 @@ impl Seats {
         ((taken.len() - idle) as u64, idle as u64)
     }
 
-    /// Waits until accepting may be tried again. A connection that was gone before it was accepted is no reason to wait; running out of
-    /// descriptors is, until a connection gives its own back. Other descriptors come back without an event, so that is not waited for long.
+    /// Waits until accepting may be tried again. A connection that was gone before it was accepted is no reason to wait, or to say
+    /// anything; running out of descriptors is, until a connection gives its own back. Other descriptors come back without an event, so that
+    /// is not waited for long.
     pub(crate) async fn after_refusal(&self, error: &io::Error) {
         if !matches!(error.raw_os_error(), Some(libc::ECONNABORTED | libc::EINTR)) {
+            tracing::warn!(%error, "a connection could not be accepted");
             or_after(self.closed(), ACCEPT_AFTER).await;
         }
     }

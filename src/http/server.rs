@@ -163,10 +163,7 @@ impl Server {
                     Ok((socket, _)) => {
                         self.begin(socket, on_loopback, Vec::new());
                     }
-                    Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        self.seats.after_refusal(&error).await;
-                    }
+                    Err(error) => self.seats.after_refusal(&error).await,
                 }
             }
         };

@@ -73,8 +73,8 @@ pub(crate) fn of_openapi(document: &Value, place: &Place) -> Value {
     if let Some(tags) = document.get("tags") {
         put(&mut out, "tags", tags.clone());
     }
-    put(&mut out, "paths", changed(object(&document["paths"]), &|_, item| path_item(item, schemas)));
-    put(&mut out, "definitions", changed(schemas, &|_, schema| of_schema(schema)));
+    put(&mut out, "paths", changed(object(&document["paths"]), &|item| path_item(item, schemas)));
+    put(&mut out, "definitions", changed(schemas, &of_schema));
     Value::Object(out)
 }
 
@@ -89,7 +89,7 @@ fn info(info: &Value) -> Value {
 fn path_item(item: &Value, schemas: &Object) -> Value {
     let mut operations = object(item).clone();
     operations.retain(|method, _| METHODS.contains(&method.as_str()));
-    changed(&operations, &|_, operation| of_operation(operation, schemas))
+    changed(&operations, &|operation| of_operation(operation, schemas))
 }
 
 fn of_operation(operation: &Value, schemas: &Object) -> Value {
@@ -121,7 +121,7 @@ fn of_operation(operation: &Value, schemas: &Object) -> Value {
     if !produces.is_empty() {
         put(&mut out, "produces", json!(produces));
     }
-    put(&mut out, "responses", changed(responses, &|_, response| of_response(response)));
+    put(&mut out, "responses", changed(responses, &of_response));
     Value::Object(out)
 }
 
@@ -184,7 +184,7 @@ fn of_response(response: &Value) -> Value {
     }
     let headers = object(&response["headers"]);
     if !headers.is_empty() {
-        put(&mut out, "headers", changed(headers, &|_, header| of_header(header)));
+        put(&mut out, "headers", changed(headers, &of_header));
     }
     Value::Object(out)
 }

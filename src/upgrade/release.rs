@@ -112,15 +112,11 @@ impl Release {
             is_passing,
         };
         let left = deadline.saturating_duration_since(Instant::now());
-        #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
-        crate::sys::host_names::stay_inside();
-        let agent = ureq::Agent::config_builder()
+        let settings = own_calls::settings(&self.url)
             .timeout_connect(Some(CONNECT_MAX))
             .timeout_global(Some(left))
-            .http_status_as_error(false)
             .user_agent(USER_AGENT);
-        let agent = if own_calls::leads_here(&self.url) { agent.proxy(None) } else { agent };
-        let agent: ureq::Agent = agent.build().into();
+        let agent: ureq::Agent = settings.build().into();
         let answer = agent.get(&self.url).header("accept", "application/octet-stream").call();
         let mut answer = answer.map_err(|error| failed(true, error.to_string()))?;
         let status = answer.status();

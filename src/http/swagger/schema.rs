@@ -57,10 +57,10 @@ pub(super) fn put(out: &mut Object, key: &str, value: Value) {
 
 /// An object with each value changed.
 #[inline(never)]
-pub(super) fn changed(from: &Object, change: &dyn Fn(&str, &Value) -> Value) -> Value {
+pub(super) fn changed(from: &Object, change: &dyn Fn(&Value) -> Value) -> Value {
     let mut out = Map::new();
     for (key, value) in from {
-        put(&mut out, key, change(key, value));
+        put(&mut out, key, change(value));
     }
     Value::Object(out)
 }
@@ -79,13 +79,7 @@ pub(super) fn of_schema(schema: &Value) -> Value {
     if out.get("type").is_some_and(|name| name == "array") && !out.contains_key("items") {
         put(&mut out, "items", json!({}));
     }
-    // Nothing may stand beside a reference.
-    if out.len() > 1
-        && let Some(reference) = out.remove("$ref")
-    {
-        put(&mut out, "allOf", json!([{ "$ref": reference }]));
-    }
-    Value::Object(out)
+    with_reference_alone(out)
 }
 
 /// What a parameter or a header says of its value, which is a simple one: what is none is text.
@@ -120,12 +114,17 @@ fn alternative(schema: &Object, alternatives: &[Value]) -> Value {
     if let Some(description) = schema.get("description") {
         put(&mut out, "description", description.clone());
     }
-    if out.len() > 1
-        && let Some(reference) = out.remove("$ref")
+    with_reference_alone(out)
+}
+
+/// Nothing may stand beside a reference, but beside a list of one.
+fn with_reference_alone(mut schema: Object) -> Value {
+    if schema.len() > 1
+        && let Some(reference) = schema.remove("$ref")
     {
-        put(&mut out, "allOf", json!([{ "$ref": reference }]));
+        put(&mut schema, "allOf", json!([{ "$ref": reference }]));
     }
-    Value::Object(out)
+    Value::Object(schema)
 }
 
 fn convert(key: &str, value: &Value, out: &mut Object) {
@@ -143,7 +142,7 @@ fn convert(key: &str, value: &Value, out: &mut Object) {
         }
         ("type", name) if name != "null" => put("type", name.clone()),
         ("properties", Value::Object(fields)) => {
-            put("properties", changed(fields, &|_, field| of_schema(field)));
+            put("properties", changed(fields, &of_schema));
         }
         ("items", items) => put("items", of_schema(items)),
         ("additionalProperties", Value::Bool(_)) => put(key, value.clone()),

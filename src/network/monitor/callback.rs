@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::own_calls::leads_here;
+use crate::own_calls;
 
 /// A call may take so long, looking its host up included.
 const CALL_MAX: Duration = Duration::from_secs(5);
@@ -40,17 +40,13 @@ struct Body {
 
 /// Tells of a port. Blocks.
 pub(super) fn post(url: &str, pid: i64, port: u16) -> Answer {
-    #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
-    crate::sys::host_names::stay_inside();
-    let settings = ureq::Agent::config_builder()
+    let settings = own_calls::settings(url)
         .timeout_global(Some(CALL_MAX))
         .max_redirects(0)
         .max_redirects_will_error(false)
         .max_response_header_size(HEAD_BYTES_MAX)
         .max_idle_connections(0)
-        .http_status_as_error(false)
         .user_agent(USER_AGENT);
-    let settings = if leads_here(url) { settings.proxy(None) } else { settings };
     let agent: ureq::Agent = settings.build().into();
     let body = serde_json::to_vec(&Body { pid, port }).expect("numbers make JSON");
     match agent.post(url).header("content-type", "application/json").send(&body) {
