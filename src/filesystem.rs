@@ -54,7 +54,7 @@ pub(crate) use search::{
     Content, ContentOptions, EXCLUDED_FOLDERS, FileHits, Fuzzy, Hit, Needle, QUERY_BYTES_MAX, Ranked, Scope,
     Stop, Walk, Wanted, is_searchable, split_query,
 };
-pub(crate) use staging::staging_file;
+pub(crate) use staging::{Staging, staging_file};
 pub(crate) use tree::{Tree, TreeFile, TreeLimits, TreeOptions, names as names_of};
 pub(crate) use upload::{FILE_MODE, Method, Upload, WriteOptions, Written};
 pub(crate) use watch::{

@@ -1,12 +1,14 @@
 //! `Staging`: the bytes of a file before they have their name.
 //!
 //! A file without a name (`O_TMPFILE`) is gone when its descriptor is, whoever is killed. To take the place of another it needs a name
-//! for an instant, and where the file system has no files without one it has a name that nobody uses from the beginning, and loses
+//! for an instant, and where there are no files without one it has a name that nobody uses from the beginning, and loses
 //! it when it is dropped.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::LazyLock;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -15,6 +17,9 @@ use rustix::io::Errno;
 const PREFIX: &str = ".boxd-";
 const SUFFIX: &str = ".tmp";
 const RANDOM_LEN: usize = 16;
+
+/// Whether a file without a name can be given one: some kernels do that by `/proc` alone.
+static HAS_DESCRIPTORS: LazyLock<bool> = LazyLock::new(|| Path::new("/proc/self/fd").is_dir());
 
 /// Where a name is taken, another is tried.
 const NAMES_MAX: usize = 100;
@@ -33,6 +38,9 @@ pub(crate) struct Staging {
 impl Staging {
     /// A new file in a folder.
     pub(crate) fn in_folder(folder: &OwnedFd, mode: Mode) -> Result<Self, Errno> {
+        if !*HAS_DESCRIPTORS {
+            return Self::with_name(folder, mode);
+        }
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match rustix::fs::openat(folder, ".", flags, mode) {
             Ok(file) => Ok(Self { file: file.into(), name: None, is_in_folder: true }),

@@ -2,23 +2,18 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::filesystem::Staging;
 use crate::own_calls;
-use crate::sys::file::number;
 
 /// The largest program. boxd is a twentieth of it.
 const BYTES_MAX: u64 = 256 * 1024 * 1024;
-
-/// Where a file is that has no name.
-const DESCRIPTORS: &str = "/proc/self/fd";
 
 /// The longest version that is asked for.
 const VERSION_BYTES_MAX: usize = 128;
@@ -126,8 +121,14 @@ impl Release {
             return Err(failed(is_passing, format!("HTTP {}: {reason}", status.as_u16())));
         }
         let here = |error: io::Error| failed(false, error.to_string());
-        let mut file = Unnamed::create().map_err(here)?;
-        let (bytes, sum) = match store(answer.body_mut().as_reader(), &mut file.file) {
+        let folder = std::env::temp_dir();
+        let opened =
+            rustix::fs::open(&folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let in_folder = opened.map_err(|errno| here(errno.into()))?;
+        // Its owner's alone, and nothing of it stays when this worker dies.
+        let staging = Staging::in_folder(&in_folder, Mode::RWXU);
+        let mut staging = staging.map_err(|errno| here(errno.into()))?;
+        let (bytes, sum) = match store(answer.body_mut().as_reader(), &mut staging.file) {
             Ok(stored) => stored,
             // A server that went in the middle may be there again.
             Err(Broken::There(error)) => return Err(failed(true, error.to_string())),
@@ -136,7 +137,9 @@ impl Release {
         if self.sha256.is_some_and(|wanted| wanted != sum) {
             return Err(failed(false, "its SHA-256 is another one".to_owned()));
         }
-        Ok((file.name().map_err(here)?, bytes))
+        let name = format!("{PREFIX}{:016x}", fastrand::u64(..));
+        staging.create(&in_folder, name.as_ref()).map_err(|errno| here(errno.into()))?;
+        Ok((folder.join(name), bytes))
     }
 }
 
@@ -145,52 +148,6 @@ pub(super) fn is_download(path: &Path) -> bool {
     let number = path.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX));
     let is_number = |text: &str| text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
     path.parent() == Some(&std::env::temp_dir()) && number.is_some_and(is_number)
-}
-
-/// A file that only its owner can read, write and execute, on its way. A worker that dies leaves nothing of it, where the file system
-/// has files without names.
-struct Unnamed {
-    file: File,
-    path: PathBuf,
-    /// It has its name already, and loses it when this is dropped.
-    is_named: bool,
-}
-
-impl Unnamed {
-    fn create() -> io::Result<Self> {
-        let folder = std::env::temp_dir();
-        let path = folder.join(format!("{PREFIX}{:016x}", fastrand::u64(..)));
-        let mode = Mode::RUSR | Mode::WUSR | Mode::XUSR;
-        let unnamed = rustix::fs::open(&folder, OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, mode);
-        match unnamed {
-            Ok(file) if Path::new(DESCRIPTORS).is_dir() => {
-                Ok(Self { file: file.into(), path, is_named: false })
-            }
-            Ok(_) | Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
-                let file = File::options().write(true).create_new(true).mode(0o700).open(&path)?;
-                Ok(Self { file, path, is_named: true })
-            }
-            Err(errno) => Err(errno.into()),
-        }
-    }
-
-    /// Gives it its name, and that.
-    fn name(mut self) -> io::Result<PathBuf> {
-        if !self.is_named {
-            let descriptor = format!("{DESCRIPTORS}/{}", number(&self.file));
-            rustix::fs::linkat(CWD, descriptor, CWD, &self.path, AtFlags::SYMLINK_FOLLOW)?;
-        }
-        self.is_named = false;
-        Ok(std::mem::take(&mut self.path))
-    }
-}
-
-impl Drop for Unnamed {
-    fn drop(&mut self) {
-        if self.is_named {
-            std::fs::remove_file(&self.path).ok();
-        }
-    }
 }
 
 /// On which side something went wrong.
