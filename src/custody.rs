@@ -171,7 +171,7 @@ impl Custody {
         Ok(())
     }
 
-    /// Says that the worker accepts connections.
+    /// Says that the worker begins to accept connections.
     pub(crate) fn serving(&self) {
         self.say(&FromWorker::Serving {}, &[]);
     }

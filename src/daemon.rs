@@ -1,6 +1,5 @@
 //! The daemon's life: set up, serve, and go away when told.
 
-use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,6 +108,11 @@ fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, Stri
     let shutdown = Arc::new(Shutdown::default());
     let server = http::server(config, sandbox.clone(), upgrader.clone(), runtime.clone(), shutdown.clone());
     begin_tunnel(&sandbox, &runtime, config);
+    let listeners = listeners.into_iter().map(Listener::new).collect::<Result<Vec<_>, _>>();
+    let listeners = listeners.map_err(|error| format!("cannot listen: {error}"))?;
+    // Before anybody is answered, on connections that are passed on, too: who has read that an upgrade is completed must not see it undone
+    // because this worker is killed in the next moment.
+    custody.serving();
     if let Some(packets) = packets {
         let (server, runtime, upgrader, tail) =
             (server.clone(), runtime.clone(), upgrader.clone(), Arc::default());
@@ -128,8 +132,7 @@ fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, Stri
             runtime.spawn(follow).detach();
         }
     }
-    accept_all(listeners, &server, &runtime, config)?;
-    custody.serving();
+    accept_all(listeners, &server, &runtime, config);
     upgrader.served();
     let left = smol::block_on(until_the_end(signals, &server, &shutdown, &ending, config));
     // Its device goes by itself, and a route with it only when it is told.
@@ -159,14 +162,8 @@ fn begin_tunnel(sandbox: &Sandbox, runtime: &Runtime, config: &Config) {
 }
 
 /// Accepts connections until the shutdown begins.
-fn accept_all(
-    listeners: Vec<TcpListener>,
-    server: &Server,
-    runtime: &Runtime,
-    config: &Config,
-) -> Result<(), String> {
+fn accept_all(listeners: Vec<Listener>, server: &Server, runtime: &Runtime, config: &Config) {
     for listener in listeners {
-        let listener = Listener::new(listener).map_err(|error| format!("cannot listen: {error}"))?;
         tracing::info!("listening on http://{}", listener.address);
         if !listener.is_on_loopback() && config.access.token.is_none() {
             tracing::warn!(
@@ -177,7 +174,6 @@ fn accept_all(
         // Detached: it ends with the shutdown.
         runtime.spawn(server.clone().accept(listener)).detach();
     }
-    Ok(())
 }
 
 /// Waits until this process is to end, and until what is open has come to an end; gives how many connections have not.

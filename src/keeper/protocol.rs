@@ -65,7 +65,7 @@ pub(crate) enum FromWorker {
     Drop { key: Key },
     /// The state of the worker from now on, which travels beside as a file in memory.
     Journal {},
-    /// It accepts connections.
+    /// It begins to accept connections.
     Serving {},
     /// Replace me by a worker of the program that travels beside. `note` comes back in the next `Welcome`.
     Upgrade { path: String, note: String },

@@ -110,7 +110,7 @@ pub(super) enum Stage {
     Begun,
     /// It is told everything from the beginning.
     Welcome,
-    /// It has said that it accepts connections.
+    /// It has said that it begins to accept connections.
     Serving,
     /// It was told to make way for the next one, and has not said whether it does.
     Retiring,
