@@ -202,6 +202,8 @@ pub(super) fn clear(parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
 /// Removes all of a folder that is no folder, and empty folders; gives the names of those that are not empty.
 fn clear_files(folder: &OwnedFd) -> Result<Vec<OsString>, Errno> {
     use std::os::unix::ffi::OsStrExt;
+    #[cfg(test)]
+    tests::LOOKS.set(tests::LOOKS.get() + 1);
     let entries = rustix::fs::Dir::read_from(folder)?;
     let mut full = Vec::new();
     for entry in entries {
@@ -283,5 +285,32 @@ pub(crate) fn link(files: &Files, target: &Path, place: &Place) -> Result<()> {
     match rustix::fs::symlinkat(target, &entry.folder, &entry.name) {
         Err(Errno::EXIST) => Err(Error::FileExists { path: place.absolute.clone() }),
         result => result.map_err(failed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::fs;
+
+    use super::*;
+
+    thread_local! {
+        /// How often this thread has looked through a folder.
+        pub(super) static LOOKS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    #[test]
+    fn each_folder_is_looked_through_once() {
+        let parent = std::env::temp_dir().join(format!("boxd-clear-{:016x}", fastrand::u64(..)));
+        for n in 0..100 {
+            let folder = parent.join(format!("wide/{n}"));
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("file"), "").unwrap();
+        }
+        let before = LOOKS.get();
+        clear(&fs::File::open(&parent).unwrap().into(), "wide".as_ref()).unwrap();
+        assert_eq!(LOOKS.get() - before, 101, "the wide one, and each in it");
+        fs::remove_dir(&parent).unwrap();
     }
 }
