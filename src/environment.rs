@@ -9,6 +9,7 @@
 mod authorities;
 mod bound;
 mod dotenv;
+mod given;
 mod metadata;
 mod pairs;
 mod reading;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::custody::{Custody, Frame};
 use crate::error::{Error, Result};
 use crate::keeper;
+pub(crate) use given::Given;
 use metadata::Metadata;
 
 pub use start::load;
@@ -54,11 +56,13 @@ pub(crate) struct Environment {
 
 #[derive(Debug)]
 struct Layers {
+    /// Those of this process, as they are for good.
+    own: Variables,
     /// Also what the daemon provides.
     base: Variables,
     applied: Applied<'static>,
     /// All of them as one.
-    together: Arc<Variables>,
+    together: Arc<Given>,
 }
 
 /// What the last reload has read, as the next worker finds it.
@@ -85,7 +89,8 @@ impl Environment {
         custody: Custody,
         frames: &[Frame],
     ) -> Self {
-        let mut base: Variables = own.collect();
+        let own: Variables = own.collect();
+        let mut base = own.clone();
         for name in SECRET {
             base.remove(OsStr::new(name));
         }
@@ -96,14 +101,19 @@ impl Environment {
         }
         let last = frames.iter().rev().find(|frame| frame.kind == KIND);
         let applied = last.and_then(|frame| serde_json::from_slice(&frame.bytes).ok()).unwrap_or_default();
-        let mut layers = Layers { base, applied, together: Arc::default() };
+        let mut layers = Layers { own, base, applied, together: Arc::default() };
         layers.join();
         Self { custody, metadata_path, turn: Arc::default(), layers: Mutex::new(layers) }
     }
 
     /// What is given to whatever is started now.
-    pub(crate) fn variables(&self) -> Arc<Variables> {
+    pub(crate) fn given(&self) -> Arc<Given> {
         self.lock().together.clone()
+    }
+
+    /// All variables of that.
+    pub(crate) fn variables(&self) -> Arc<Variables> {
+        self.given().all.clone()
     }
 
     /// One of them as text; an empty one counts as not set.
@@ -155,13 +165,13 @@ impl Environment {
         let together = layers.joined(&environment);
         let (bytes, max) = (bound::bytes_of(&together), bound::bytes_max());
         // What makes it better is taken.
-        if bytes > max && bytes > bound::bytes_of(&layers.together) {
+        if bytes > max && bytes > bound::bytes_of(&layers.together.all) {
             return Err(format!(
                 "all variables together take {bytes} bytes, and nothing can be started with more than {max}"
             ));
         }
         layers.applied = Applied { environment: Cow::Owned(environment) };
-        layers.together = Arc::new(together);
+        layers.together = Arc::new(Given::new(together, &layers.own));
         self.note(&layers);
         Ok(Reloaded { generation, applied, removed })
     }
@@ -178,7 +188,7 @@ impl Environment {
 
 impl Layers {
     fn join(&mut self) {
-        self.together = Arc::new(self.joined(&self.applied.environment));
+        self.together = Arc::new(Given::new(self.joined(&self.applied.environment), &self.own));
     }
 
     /// All of them as one, with these in the place of what was applied.

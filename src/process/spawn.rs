@@ -21,7 +21,7 @@ use super::long_command;
 use super::spec::{Origin, ProcessSpec};
 use super::turn::Turn;
 use crate::custody::{Custody, Deposit, SLOT_STDERR, SLOT_STDIN, SLOT_STDOUT};
-use crate::environment::{self, Variables};
+use crate::environment::{self, Given};
 use crate::error::{Error, Result};
 use crate::id::ProcessId;
 use crate::log::Kept;
@@ -89,14 +89,14 @@ pub(crate) struct Place<'a> {
     /// Whose it is; `None` is the daemon's own user.
     pub(crate) user: Option<&'a Identity>,
     /// What it is given, below what its request sets.
-    pub(crate) variables: &'a Variables,
+    pub(crate) given: &'a Given,
 }
 
 /// Starts the command of `spec` in a process group of its own.
 ///
 /// Blocks until the shell is executed, which a hung file system can delay: call it where waiting is allowed.
 pub(crate) fn spawn(spec: &ProcessSpec, place: &Place<'_>) -> Result<Spawned> {
-    let Place { id, run, shell, log_dir, custody, group, user, variables } = *place;
+    let Place { id, run, shell, log_dir, custody, group, user, given } = *place;
     check_nul(spec)?;
     let argument = if long_command::is_long(&spec.command) {
         let path = long_command::path(log_dir, id);
@@ -113,7 +113,7 @@ pub(crate) fn spawn(spec: &ProcessSpec, place: &Place<'_>) -> Result<Spawned> {
     } else {
         (None, None)
     };
-    let line = Line { spec, shell, id, argument: &argument, user, variables };
+    let line = Line { spec, shell, id, argument: &argument, user, given };
     let starting = Starting::enter(&stderr_end)?;
     let ends = Ends { stdin: stdin_end, stdout: stdout_end, stderr: stderr_end };
     let birth = match group {
@@ -182,7 +182,7 @@ struct Line<'a> {
     /// Behind the shell's own arguments.
     argument: &'a str,
     user: Option<&'a Identity>,
-    variables: &'a Variables,
+    given: &'a Given,
 }
 
 /// The command's ends of its pipes; no stdin is `/dev/null`.
@@ -202,15 +202,17 @@ enum Birth<'a> {
 
 /// What the fast way needs, made before it is its turn.
 fn prepare(line: &Line<'_>, ends: Ends) -> io::Result<async_process::Command> {
-    let Line { spec, shell, id, argument, variables, .. } = line;
+    let Line { spec, shell, id, argument, given, .. } = line;
     let mut command = std::process::Command::new(&shell.program);
     command.arg0(&shell.name).args(&shell.args).arg(argument).process_group(0);
-    command
-        .current_dir(&spec.working_dir)
-        .env_clear()
-        .envs(*variables)
-        .envs(spec.env.iter().map(|(k, v)| (k, v)))
-        .env(MARK, id.to_string());
+    command.current_dir(&spec.working_dir);
+    for (name, value) in &given.changes {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.envs(spec.env.iter().map(|(k, v)| (k, v))).env(MARK, id.to_string());
     for name in environment::SECRET {
         command.env_remove(name);
     }

@@ -27,7 +27,7 @@ use super::{children, long_command, tree};
 use crate::attempt::Attempt;
 use crate::clock;
 use crate::custody::{Deposit, Exited};
-use crate::environment::{Environment, Variables};
+use crate::environment::{Environment, Given};
 use crate::error::{Error, Result};
 use crate::id::{IdSource, ProcessId};
 use crate::log::{Attachment, ExitWatch, Intake, Kept, Log, LogDir, Offsets, Pump, Readers};
@@ -132,8 +132,8 @@ impl Supervisor {
         }
         let group = ControlGroup::of(id, &spec.limits)?;
         let intent = Intent::note(self, id, &spec);
-        let variables = self.environment.variables();
-        let spawned = self.spawn(&spec, &self.place((id, 0), group.as_deref(), &variables))?;
+        let given = self.environment.given();
+        let spawned = self.spawn(&spec, &self.place((id, 0), group.as_deref(), &given))?;
         let log = Log::new(&self.logs, id, spec.name.clone());
         let (run, intake) = self.split(spawned, &log, 0)?;
         let first_byte = Attachment::new(log.clone(), Offsets::default(), true);
@@ -334,7 +334,7 @@ impl Supervisor {
         &'a self,
         (id, run): (ProcessId, u32),
         group: Option<&'a ControlGroup>,
-        variables: &'a Variables,
+        given: &'a Given,
     ) -> Place<'a> {
         Place {
             id,
@@ -344,7 +344,7 @@ impl Supervisor {
             custody: &self.logs.custody,
             group,
             user: self.user.as_ref(),
-            variables,
+            given,
         }
     }
 
@@ -409,8 +409,8 @@ impl Supervisor {
     fn restart_blocking(self: &Arc<Self>, process: &Arc<Process>) {
         let run = process.state().run + 1;
         // Of this moment, like those of a process that is started now.
-        let variables = self.environment.variables();
-        let place = self.place((process.id, run), process.group.get().map(Arc::as_ref), &variables);
+        let given = self.environment.given();
+        let place = self.place((process.id, run), process.group.get().map(Arc::as_ref), &given);
         let started =
             self.spawn(&process.spec, &place).and_then(|spawned| self.split(spawned, &process.log, run));
         let result = started.and_then(|(run, new)| {

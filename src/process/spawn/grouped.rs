@@ -103,8 +103,8 @@ struct Texts {
 
 impl Texts {
     fn new(line: &Line<'_>) -> io::Result<Self> {
-        let Line { spec, shell, id, argument, user, variables } = line;
-        let mut env = inherited(variables, *user);
+        let Line { spec, shell, id, argument, user, given } = line;
+        let mut env = inherited(&given.all, *user);
         env.extend(spec.env.iter().map(|(name, value)| (name.into(), value.into())));
         env.insert(MARK.into(), id.to_string().into());
         let args = [CString::new(shell.name.as_bytes())]
