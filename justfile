@@ -52,6 +52,13 @@ package:
     packaging/build
     packaging/test
 
+# Holds the packaged binary to the cases about limits under control groups of version 2, in a virtual machine (needs a Debian's apt)
+[group('check')]
+cgroup2:
+    packaging/build
+    cargo build -p boxd-harness
+    packaging/test-cgroup2
+
 # Runs the official SDKs against boxd
 [group('check')]
 sdk:
