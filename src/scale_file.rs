@@ -61,11 +61,16 @@ impl ScaleFile {
         Self { path, degradation, custody, counts, changed: Event::new(), tried: Event::new() }
     }
 
-    /// A process holds it from now on.
-    pub(crate) fn hold(&self, id: ProcessId) {
-        if self.path.is_some() && self.lock().holders.insert(id) {
+    /// A process holds it from now on. Gives how many writes were tried before, for `told`: one can be tried and refused at once.
+    pub(crate) fn hold(&self, id: ProcessId) -> u64 {
+        let (tries, is_new) = {
+            let mut counts = self.lock();
+            (counts.tries, self.path.is_some() && counts.holders.insert(id))
+        };
+        if is_new {
             self.changed.notify(1);
         }
+        tries
     }
 
     /// A process needs it no longer, if it did.
@@ -75,12 +80,11 @@ impl ScaleFile {
         }
     }
 
-    /// Completes when the host knows of everybody who holds it now, or the file has refused, or that takes too long.
-    pub(crate) async fn told(&self) {
+    /// Completes when the host knows of everybody who holds it now, or the file has refused since so many tries, or that takes too long.
+    pub(crate) async fn told(&self, before: u64) {
         if self.path.is_none() {
             return;
         }
-        let before = self.lock().tries;
         let told = async {
             loop {
                 let tried = self.tried.listen();
@@ -192,34 +196,44 @@ mod tests {
         let scale = Arc::new(ScaleFile::new(&path, degradation.clone(), Custody::none()));
         let (ids, content) = (IdSource::new(), || std::fs::read_to_string(&path).unwrap());
         let (one, two) = (ids.next(), ids.next());
+        let tries = || scale.lock().tries;
         let work = async {
-            scale.hold(one);
-            scale.told().await;
+            scale.told(scale.hold(one)).await;
             assert_eq!(content(), "=1");
             scale.hold(two);
-            scale.hold(two);
-            scale.told().await;
+            scale.told(scale.hold(two)).await;
             assert_eq!(content(), "+1");
             scale.let_go(one);
             scale.let_go(one);
-            scale.told().await;
+            scale.told(tries()).await;
             assert_eq!(content(), "-1");
             std::fs::remove_file(&path).unwrap();
             std::fs::create_dir(&path).unwrap();
-            scale.hold(one);
-            scale.told().await;
+            scale.told(scale.hold(one)).await;
             assert_eq!(degradation.reasons().len(), 1);
             std::fs::remove_dir(&path).unwrap();
             scale.let_go(two);
-            scale.told().await;
+            scale.told(tries()).await;
             assert_eq!((content().as_str(), degradation.reasons().len()), ("=1", 0));
         };
         smol::block_on(work.or(scale.clone().keep_told()));
 
         let nowhere = Arc::new(ScaleFile::new(&folder.join("absent/file"), degradation, Custody::none()));
-        nowhere.hold(one);
-        smol::block_on(async { nowhere.told().await });
+        smol::block_on(async { nowhere.told(nowhere.hold(one)).await });
         smol::block_on(nowhere.keep_told());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_refusal_that_comes_before_anybody_waits_for_it_is_seen() {
+        let folder = std::env::temp_dir().join(format!("boxd-scale-{:016x}", fastrand::u64(..)));
+        std::fs::create_dir_all(folder.join("file")).unwrap();
+        let scale = Arc::new(ScaleFile::new(&folder.join("file"), Arc::default(), Custody::none()));
+        let before = scale.hold(IdSource::new().next());
+        let tried = scale.tried.listen();
+        smol::block_on(tried.or(scale.clone().keep_told()));
+        let told = futures_lite::future::poll_once(scale.told(before));
+        assert!(smol::block_on(told).is_some(), "it waits for the next try, seconds later");
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

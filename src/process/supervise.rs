@@ -110,8 +110,8 @@ impl Supervisor {
         let id = self.ids.next();
         if spec.keep_alive {
             // Before the command runs: the host could put the sandbox to sleep beside it.
-            self.scale_file.hold(id);
-            smol::block_on(self.scale_file.told());
+            let tries = self.scale_file.hold(id);
+            smol::block_on(self.scale_file.told(tries));
         }
         let started = self.start_as(id, spec, reservation);
         if started.is_err() {
