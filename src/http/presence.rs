@@ -161,6 +161,11 @@ impl Presence {
         matches!(self.lock().phase, Phase::Head { .. })
     }
 
+    /// Whether there is no request, nor the beginning of one.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.lock().phase, Phase::Idle { .. })
+    }
+
     /// Since when there has been no request, nor the beginning of one. A client that has just come is about to send its first.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let inner = self.lock();

@@ -7,18 +7,22 @@
 //! ```
 //! Who comes when all seats are taken gets the seat of the connection that has been without a request for the longest time. Thus
 //! connections that are held for nothing keep nobody out, and where all of them are at work, health checks and stops still get through.
+//! A client that has left without asking for anything has no seat, even if its connection has not had its turn to find that out.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::TcpStream;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
 use std::time::{Duration, Instant};
 
-use async_io::Timer;
+use async_io::{Async, Timer};
 use event_listener::{Event, EventListener};
 use futures_lite::FutureExt;
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 
 use super::presence::Presence;
 
@@ -48,6 +52,8 @@ pub(crate) struct Seats {
 #[derive(Debug)]
 struct Occupant {
     presence: Arc<Presence>,
+    /// It is closed after the seat was given back, so who sees the one finds the other.
+    socket: Arc<Async<TcpStream>>,
     /// It is asked to go.
     go: Event,
 }
@@ -138,8 +144,8 @@ impl Seats {
     }
 
     /// Counts a connection. `settle` says which place it has.
-    pub(crate) fn enter(self: &Arc<Self>, presence: Arc<Presence>) -> Seat {
-        let occupant = Arc::new(Occupant { presence, go: Event::new() });
+    pub(crate) fn enter(self: &Arc<Self>, presence: Arc<Presence>, socket: Arc<Async<TcpStream>>) -> Seat {
+        let occupant = Arc::new(Occupant { presence, socket, go: Event::new() });
         let mut taken = self.lock();
         // Under the lock, so that the numbers are in the order in which they came.
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -163,6 +169,18 @@ impl Seats {
     }
 }
 
+impl Occupant {
+    /// Whether its client has closed its side without the beginning of a request.
+    fn has_left(&self) -> bool {
+        let look = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        self.presence.is_idle()
+            && match rustix::net::recv(&self.socket, &mut [0_u8; 1], look) {
+                Ok((_, bytes)) => bytes == 0,
+                Err(error) => !matches!(error, Errno::AGAIN | Errno::INTR),
+            }
+    }
+}
+
 impl Seat {
     /// Finds out which place this is: a seat, if need be that of the connection which has been idle for the longest time.
     pub(crate) async fn settle(&mut self) {
@@ -175,11 +193,15 @@ impl Seat {
         }
     }
 
-    /// Whether those that came before have all seats.
+    /// Whether those that came before have all seats. Who has left is looked for only where that decides it.
     fn comes_too_late(&self) -> bool {
-        let taken = self.seats.lock();
-        taken.len() > self.seats.max
-            && Room::of(taken.range(..self.number).count(), self.seats.max) != Room::Seat
+        let (taken, max) = (self.seats.lock(), self.seats.max);
+        if taken.len() <= max {
+            return false;
+        }
+        let before = || taken.range(..self.number).map(|(_, occupant)| occupant);
+        let Some(beyond) = before().count().checked_sub(max) else { return false };
+        before().filter(|occupant| occupant.has_left()).take(beyond + 1).count() <= beyond
     }
 
     /// Completes when the connection is asked to go since the call.
@@ -243,11 +265,19 @@ mod tests {
         assert_eq!(longest([(None, "busy")].into_iter()), None);
     }
 
-    /// A connection of its own, at its place.
-    fn come(seats: &Arc<Seats>, presence: Presence) -> Seat {
-        let mut seat = seats.enter(Arc::new(presence));
+    /// A connection, with the client's end.
+    fn connect() -> (TcpStream, Arc<Async<TcpStream>>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (client, Arc::new(Async::new(listener.accept().unwrap().0).unwrap()))
+    }
+
+    /// A connection of its own, at its place, and its client.
+    fn come(seats: &Arc<Seats>, presence: Presence) -> (Seat, TcpStream) {
+        let (client, socket) = connect();
+        let mut seat = seats.enter(Arc::new(presence), socket);
         block_on(seat.settle());
-        seat
+        (seat, client)
     }
 
     fn busy() -> Presence {
@@ -268,21 +298,23 @@ mod tests {
         let seats = Seats::new(1);
         let first = come(&seats, busy());
         let mut others: Vec<_> = (0..STANDING).map(|_| come(&seats, busy())).collect();
-        assert!(!first.is_standing && others.iter().all(|seat| seat.is_standing));
+        assert!(!first.0.is_standing && others.iter().all(|(seat, _)| seat.is_standing));
         let mut room = Box::pin(seats.room());
         assert!(block_on(poll_once(&mut room)).is_none(), "nobody else is accepted");
         others.pop();
         block_on(room);
         drop(first);
         others.clear();
-        assert!(!come(&seats, busy()).is_standing);
+        assert!(!come(&seats, busy()).0.is_standing);
         assert_eq!(seats.open(), 0);
     }
 
     #[test]
     fn those_who_come_at_once_keep_their_order_and_do_not_drive_each_other_out() {
         let seats = Seats::new(1);
-        let mut both = [seats.enter(Arc::new(Presence::new())), seats.enter(Arc::new(Presence::new()))];
+        let clients = [connect(), connect()];
+        let mut both =
+            clients.each_ref().map(|(_, socket)| seats.enter(Arc::new(Presence::new()), socket.clone()));
         let asked = both.each_ref().map(Seat::asked);
         for seat in &mut both {
             block_on(seat.settle());
@@ -294,7 +326,7 @@ mod tests {
     #[test]
     fn an_idle_connection_is_asked_to_go_for_a_new_one() {
         let seats = Seats::new(1);
-        let kept = come(&seats, idle());
+        let (kept, _client) = come(&seats, idle());
         let goes = kept.asked();
         let leaves = std::thread::spawn(move || {
             block_on(goes);
@@ -303,5 +335,22 @@ mod tests {
         // Whether it is gone in time is the machine's business; that it was asked is not.
         let _next = come(&seats, Presence::new());
         leaves.join().unwrap();
+    }
+
+    #[test]
+    fn who_has_left_before_asking_for_anything_keeps_nobody_out() {
+        let seats = Seats::new(2);
+        let (_busy, _client) = come(&seats, busy());
+        // Nothing polls the connection, which is how it is where the next comes at once.
+        let (gone, client) = come(&seats, Presence::new());
+        drop(client);
+        block_on(gone.occupant.socket.readable()).unwrap();
+        let (next, mut client) = come(&seats, Presence::new());
+        assert!(!next.is_standing);
+        // What has come is the beginning of a request.
+        io::Write::write_all(&mut client, b"G").unwrap();
+        drop(client);
+        block_on(next.occupant.socket.readable()).unwrap();
+        assert!(come(&seats, Presence::new()).0.is_standing);
     }
 }

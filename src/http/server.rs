@@ -202,8 +202,8 @@ impl Server {
 
     /// Serves a connection, which counts from now on.
     fn begin(&self, socket: Async<TcpStream>, on_loopback: bool, read: Vec<u8>) {
-        let presence = Arc::new(Presence::new());
-        let mut seat = self.seats.enter(presence.clone());
+        let (presence, socket) = (Arc::new(Presence::new()), Arc::new(socket));
+        let mut seat = self.seats.enter(presence.clone(), socket.clone());
         let this = self.clone();
         let serve = async move {
             seat.settle().await;
@@ -228,8 +228,7 @@ impl Server {
         if seat.is_standing { self.patience.short() } else { self.patience }
     }
 
-    async fn serve(self, socket: Async<TcpStream>, seat: Seat, client: Client, read: Vec<u8>) {
-        let socket = Arc::new(socket);
+    async fn serve(self, socket: Arc<Async<TcpStream>>, seat: Seat, client: Client, read: Vec<u8>) {
         let Client { presence, on_loopback, then, .. } = client.clone();
         let ahead = Arc::new(ReadAhead::holding(read));
         let (application, changes) = (self.application.clone(), self.application.changes.clone());
