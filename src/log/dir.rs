@@ -21,7 +21,7 @@ use super::OutputStream;
 use super::counters::LogCounters;
 use super::keeping::Kept;
 use super::record::{self, LogRecord};
-use super::segment::Segment;
+use super::segment::{Extent, Segment};
 use super::store::Log;
 use crate::custody::Custody;
 use crate::degradation::Degradation;
@@ -39,8 +39,10 @@ pub(crate) struct LogLimits {
     pub(crate) file_bytes_max: u64,
     /// Bytes kept of all processes together, what followers have yet to read included; `budget` says how exactly.
     pub(crate) total_bytes_max: u64,
-    /// Bytes held in memory, of all processes together, while the disk takes none.
+    /// Bytes held in memory, of all processes together, while the disk takes none; `budget` says how exactly.
     pub(crate) memory_bytes_max: u64,
+    /// Files that these are in: each takes a descriptor here and in the keeper.
+    pub(crate) memory_files_max: u64,
 }
 
 /// The folder and its account.
@@ -54,6 +56,8 @@ pub(crate) struct LogDir {
     stored: AtomicU64,
     /// Bytes of those that are in memory.
     in_memory: AtomicU64,
+    /// Files that these are in.
+    memory_files: AtomicU64,
     /// Guards the list of living logs; held while one is added, removed or looked for.
     logs: Mutex<HashMap<ProcessId, Weak<Log>>>,
     /// Held by one thread at a time while the budget is enforced.
@@ -88,6 +92,7 @@ impl LogDir {
             custody,
             stored: AtomicU64::new(0),
             in_memory: AtomicU64::new(0),
+            memory_files: AtomicU64::new(0),
             logs: Mutex::default(),
             enforcing: Mutex::new(()),
             boot,
@@ -201,19 +206,21 @@ impl LogDir {
         }
     }
 
-    /// Counts bytes that were stored, and gives the account of all logs.
-    pub(crate) fn add(&self, bytes: u64, memory: bool) {
+    /// Counts bytes that were stored in a segment; whether they began a stretch.
+    pub(crate) fn add(&self, bytes: u64, segment: &Segment, is_new: bool) {
         self.stored.fetch_add(bytes, Ordering::Relaxed);
-        if memory {
+        if segment.is_memory() {
             self.in_memory.fetch_add(bytes, Ordering::Relaxed);
+            self.memory_files.fetch_add(u64::from(is_new), Ordering::Relaxed);
         }
     }
 
-    /// Counts bytes that were given up.
-    pub(crate) fn sub(&self, bytes: u64, memory: bool) {
-        self.stored.fetch_sub(bytes, Ordering::Relaxed);
-        if memory {
-            self.in_memory.fetch_sub(bytes, Ordering::Relaxed);
+    /// Counts a stretch that was given up.
+    pub(crate) fn sub(&self, extent: &Extent) {
+        self.stored.fetch_sub(extent.len(), Ordering::Relaxed);
+        if extent.segment.is_memory() {
+            self.in_memory.fetch_sub(extent.len(), Ordering::Relaxed);
+            self.memory_files.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -227,6 +234,11 @@ impl LogDir {
         self.in_memory.load(Ordering::Relaxed)
     }
 
+    /// Files in memory.
+    pub(crate) fn memory_files(&self) -> u64 {
+        self.memory_files.load(Ordering::Relaxed)
+    }
+
     /// How many bytes the slowest follower of all has yet to read.
     pub(crate) fn lag(&self) -> u64 {
         let logs: Vec<Arc<Log>> = {
@@ -234,11 +246,6 @@ impl LogDir {
             logs.values().filter_map(Weak::upgrade).collect()
         };
         logs.iter().map(|log| log.lag()).max().unwrap_or(0)
-    }
-
-    /// Whether the memory for output that no disk takes is used up.
-    pub(crate) fn is_memory_full(&self) -> bool {
-        self.in_memory.load(Ordering::Relaxed) > self.limits.memory_bytes_max
     }
 
     pub(super) fn register(&self, id: ProcessId, log: Weak<Log>) {

@@ -38,6 +38,17 @@ pub(crate) fn is_stalled(now_ms: u64, moved_ms: u64, oldest_unread_ms: u64) -> b
     now_ms.saturating_sub(moved_ms.max(oldest_unread_ms)) >= STALL_MS
 }
 
+/// What all logs together have so much of and no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Budget {
+    /// Output, wherever it is kept.
+    All,
+    /// Output in memory, while the disk takes none.
+    Memory,
+    /// The files that this is in.
+    MemoryFiles,
+}
+
 /// How much a log has to give up when the budget is spent: the one that weighs most pays first.
 ///
 /// Logs of the same order of magnitude weigh alike, so that of many outputs of about one size the oldest goes, and those of

@@ -26,14 +26,12 @@ pub(crate) struct Segment {
     handle: Mutex<Handle>,
     /// It was taken out of the account for good. Set under the account's lock.
     is_given_up: AtomicBool,
-    /// The keeper's copy of a file in memory.
-    _deposit: Option<Deposit>,
 }
 
 #[derive(Debug)]
 enum Handle {
-    /// The stream is still written to, or the file has no name to open it by again.
-    Kept(Arc<File>),
+    /// The stream is still written to, or the file has no name to open it by again. With the keeper's copy of a file in memory.
+    Kept { file: Arc<File>, _deposit: Option<Deposit> },
     /// Opened again by its name by whoever reads, and closed with the last reader.
     Lent(Weak<File>),
 }
@@ -41,28 +39,22 @@ enum Handle {
 impl Segment {
     /// A segment on disk, file number `part` of its stream, whose first byte has the stream offset `base`.
     pub(crate) fn on_disk(base: u64, part: u32, path: PathBuf, file: File) -> Arc<Self> {
-        Self::new(base, part, Some(path), Handle::Kept(Arc::new(file)), None)
+        Self::new(base, part, Some(path), Handle::Kept { file: Arc::new(file), _deposit: None })
     }
 
     /// One that is there already; it is opened by whoever needs it.
     pub(crate) fn found(base: u64, part: u32, path: PathBuf) -> Arc<Self> {
-        Self::new(base, part, Some(path), Handle::Lent(Weak::new()), None)
+        Self::new(base, part, Some(path), Handle::Lent(Weak::new()))
     }
 
     /// A segment in memory, and the keeper's copy of it.
     pub(crate) fn in_memory(base: u64, number: u32, file: File, deposit: Option<Deposit>) -> Arc<Self> {
-        Self::new(base, number, None, Handle::Kept(Arc::new(file)), deposit)
+        Self::new(base, number, None, Handle::Kept { file: Arc::new(file), _deposit: deposit })
     }
 
-    fn new(
-        base: u64,
-        number: u32,
-        path: Option<PathBuf>,
-        handle: Handle,
-        deposit: Option<Deposit>,
-    ) -> Arc<Self> {
+    fn new(base: u64, number: u32, path: Option<PathBuf>, handle: Handle) -> Arc<Self> {
         let (handle, is_given_up) = (Mutex::new(handle), AtomicBool::new(false));
-        Arc::new(Self { base, number, path, handle, is_given_up, _deposit: deposit })
+        Arc::new(Self { base, number, path, handle, is_given_up })
     }
 
     /// Which file of the stream it is, or which file in memory of the process.
@@ -93,7 +85,7 @@ impl Segment {
     pub(crate) fn file(&self) -> io::Result<Arc<File>> {
         let mut handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
         match &*handle {
-            Handle::Kept(file) => Ok(file.clone()),
+            Handle::Kept { file, .. } => Ok(file.clone()),
             Handle::Lent(file) => {
                 if let Some(file) = file.upgrade() {
                     return Ok(file);
@@ -121,7 +113,7 @@ impl Segment {
     /// Whether its file was deleted by somebody else, so that nobody can read it any more.
     pub(crate) fn is_gone(&self) -> bool {
         let is_open = match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
-            Handle::Kept(_) => true,
+            Handle::Kept { .. } => true,
             Handle::Lent(file) => file.strong_count() > 0,
         };
         !is_open && self.path.as_ref().is_some_and(|path| !path.exists())
@@ -134,12 +126,13 @@ impl Segment {
 
     fn lend(&self) {
         let mut handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Handle::Kept(file) = &*handle {
+        if let Handle::Kept { file, .. } = &*handle {
             *handle = Handle::Lent(Arc::downgrade(file));
         }
     }
 
-    /// Deletes the file. Who has it open can go on reading; a writer that is quiet keeps nothing alive.
+    /// Deletes the file, the keeper's copy included. Who has it open can go on reading; a writer that is quiet keeps nothing
+    /// alive.
     pub(crate) fn remove(&self) {
         self.lend();
         if let Some(path) = &self.path {
@@ -263,13 +256,19 @@ impl Extents {
         gone
     }
 
-    /// Gives up the oldest stretches that are held in memory until no more than `keep` bytes are, but never the one that is
-    /// written to.
-    pub(crate) fn give_up_memory(&mut self, keep: u64) -> Vec<Extent> {
-        let mut in_memory: u64 = self.list.iter().filter(|e| e.segment.is_memory()).map(Extent::len).sum();
+    /// Bytes held in memory.
+    pub(crate) fn in_memory(&self) -> u64 {
+        self.list.iter().filter(|e| e.segment.is_memory()).map(Extent::len).sum()
+    }
+
+    /// Gives up the oldest stretches that are held in memory until no more than `keep` bytes are, but nothing behind `spared`,
+    /// and never the one that is written to.
+    pub(crate) fn give_up_memory(&mut self, keep: u64, spared: Option<u64>) -> Vec<Extent> {
+        let mut in_memory = self.in_memory();
         let mut freed = Vec::new();
         let mut at = 0;
-        while in_memory > keep && at + 1 < self.list.len() {
+        while in_memory > keep && at + 1 < self.list.len() && self.list[at].end <= spared.unwrap_or(u64::MAX)
+        {
             if self.list[at].segment.is_memory() {
                 in_memory -= self.list[at].len();
                 let extent = self.list.remove(at);
@@ -280,6 +279,17 @@ impl Extents {
             }
         }
         freed
+    }
+
+    /// Gives up all that is held in memory.
+    pub(crate) fn give_up_all_memory(&mut self) -> Vec<Extent> {
+        let (gone, kept): (Vec<_>, _) =
+            std::mem::take(&mut self.list).into_iter().partition(|e| e.segment.is_memory());
+        self.list = kept;
+        for extent in &gone {
+            extent.segment.give_up();
+        }
+        gone
     }
 }
 
@@ -329,12 +339,14 @@ mod tests {
         for n in 0..4 {
             extents.grow(&memory(10 + n * 20), 30 + n * 20);
         }
-        let freed: Vec<_> = extents.give_up_memory(40).iter().map(|e| (e.start, e.end)).collect();
+        let freed: Vec<_> = extents.give_up_memory(40, None).iter().map(|e| (e.start, e.end)).collect();
         assert_eq!(freed, [(10, 30), (30, 50)]);
         assert!(matches!(extents.at(5), Found::Stored(_)));
         assert!(matches!(extents.at(10), Found::Lost(50)));
+        assert!(extents.give_up_memory(0, Some(69)).is_empty(), "somebody has yet to read byte 69");
         // The one that is written to stays, however small the room.
-        assert_eq!(extents.give_up_memory(0).len(), 1);
+        assert_eq!(extents.give_up_memory(0, None).len(), 1);
         assert!(matches!(extents.at(89), Found::Stored(_)));
+        assert_eq!((extents.give_up_all_memory().len(), extents.in_memory(), extents.stored()), (1, 0, 10));
     }
 }

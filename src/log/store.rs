@@ -244,7 +244,7 @@ impl Log {
         drop(account);
         for extent in freed {
             tracing::warn!(process = %self.id, stream = stream.name(), "output is no longer where it was stored");
-            self.dir.sub(extent.len(), extent.segment.is_memory());
+            self.dir.sub(&extent);
         }
     }
 
@@ -302,11 +302,12 @@ impl Log {
                 *end
             }
             Piece::Stored { segment, end } => {
-                if extents.grow(segment, *end) {
+                let is_new = extents.grow(segment, *end);
+                if is_new {
                     // Said when it was made too, but perhaps only to a journal that has been written anew since.
                     self.dir.note(segment.record(self.id, stream));
                 }
-                self.dir.add(end - before, segment.is_memory());
+                self.dir.add(end - before, segment, is_new);
                 *end
             }
             Piece::Lost { end } => {
@@ -335,7 +336,7 @@ impl Drop for Log {
         let account = self.account.get_mut().unwrap_or_else(PoisonError::into_inner);
         for extents in [&mut account.stdout, &mut account.stderr] {
             for extent in extents.give_up(usize::MAX) {
-                self.dir.sub(extent.len(), extent.segment.is_memory());
+                self.dir.sub(&extent);
                 if *self.removed.get_mut() {
                     extent.segment.remove();
                 }

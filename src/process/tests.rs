@@ -44,8 +44,12 @@ impl Engine {
     fn with_bounds(memory: Memory, running_max: usize) -> Self {
         let folder = std::env::temp_dir().join(format!("boxd-engine-{:016x}", fastrand::u64(..)));
         let ids = IdSource::new();
-        let limits =
-            LogLimits { file_bytes_max: 1 << 20, total_bytes_max: 1 << 30, memory_bytes_max: 1 << 20 };
+        let limits = LogLimits {
+            file_bytes_max: 1 << 20,
+            total_bytes_max: 1 << 30,
+            memory_bytes_max: 1 << 20,
+            memory_files_max: 1 << 10,
+        };
         let logs = LogDir::open(&folder, ids.boot(), limits, Duration::MAX, Custody::none()).unwrap();
         let runtime = Runtime::start(1).unwrap();
         let supervisor = Arc::new(Supervisor {

@@ -17,9 +17,13 @@ use crate::network::monitor::{CALLS_MAX, Family};
 use crate::process::{History, Memory, ProcessTable, StartupCommand, Supervisor};
 use crate::runtime::Runtime;
 use crate::sys::census::Census;
+use crate::sys::descriptors;
 use crate::sys::stat::Stat;
 use crate::terminal::{self, Terminals};
 use crate::user;
+
+/// The part of the daemon's descriptors that output in memory may take. The keeper holds each of those files too.
+const MEMORY_FILES_SHARE: u64 = 4;
 
 /// How the living processes of what a client calls by this pid are found.
 pub(super) fn family(supervisor: &Arc<Supervisor>, pid: i64) -> Arc<Family> {
@@ -183,6 +187,7 @@ pub(super) fn open_logs(config: &Config, ids: &IdSource, custody: Custody) -> io
         file_bytes_max: config.retention.file_bytes_max,
         total_bytes_max: config.retention.total_bytes_max,
         memory_bytes_max: config.retention.memory_bytes_max,
+        memory_files_max: descriptors::limit() / MEMORY_FILES_SHARE,
     };
     let logs = LogDir::open(&config.log_dir, ids.boot(), limits, config.retention.finished_age, custody)?;
     if config.user.is_some() {

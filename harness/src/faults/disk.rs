@@ -47,19 +47,10 @@ pub(super) fn run(suite: &Suite) -> io::Result<Vec<Row>> {
         for (kind, bytes) in [("some", 600_000), ("much", 5_000_000)] {
             full.tried += 1;
             let name = format!("{kind}-{round}");
-            // More than is kept in memory, but not so fast that a follower has to keep up with it: 5 MB/s leave one that is held up
-            // for a moment on a busy machine 200 ms before what it has yet to read is dropped.
-            let script = one_stream(random.next() >> 16, round % 2, bytes, 50_000, 10);
+            // Faster than any disk, but not than a follower that is to be seen to lose at most once.
+            let script = one_stream(random.next() >> 16, round % 2, bytes, 50_000, 2);
             full.note(with_one_gap(&daemon, &name, &script, &mut || Ok(())));
         }
-        // So fast that a follower which is held up is lapped, and perhaps again. Who reads it afterwards still meets one gap.
-        full.tried += 1;
-        let (name, script) =
-            (format!("fast-{round}"), one_stream(random.next() >> 16, round % 2, 5_000_000, 50_000, 2));
-        full.note(match follow_script(&daemon, &name, &script, &mut || Ok(())) {
-            Ok([_, late @ (2..)]) => Err(format!("{name}: {late} gaps when read again")),
-            followed => followed.map(drop),
-        });
         disk.free()?;
         fills.tried += 1;
         let script = one_stream(random.next() >> 16, round % 2, 1_300_000, 8_000, 50);
@@ -84,7 +75,7 @@ pub(super) fn run(suite: &Suite) -> io::Result<Vec<Row>> {
     for row in [&mut full, &mut fills] {
         row.note(daemon.check().map_err(|error| error.to_string()));
     }
-    "the command goes on to its exit code; a follower has every byte, or at most one gap and then the rest (with a command of 25 MB/s: who reads it afterwards)"
+    "the command goes on to its exit code; a follower has every byte, or at most one gap and then the rest"
         .clone_into(&mut full.checked);
     "the same; afterwards new output is in files on the disk again".clone_into(&mut fills.checked);
     Ok(vec![full, fills])

@@ -80,7 +80,8 @@ mod tests {
     #[test]
     fn a_folder_that_was_deleted_comes_back_with_its_lock() {
         let folder = std::env::temp_dir().join(format!("boxd-recovery-{}", fastrand::u64(..)));
-        let limits = LogLimits { file_bytes_max: 1, total_bytes_max: 1, memory_bytes_max: 1 };
+        let limits =
+            LogLimits { file_bytes_max: 1, total_bytes_max: 1, memory_bytes_max: 1, memory_files_max: 1 };
         let dir = LogDir::open(&folder, 7, limits, Duration::MAX, Custody::none()).unwrap();
         fs::remove_dir_all(&folder).unwrap();
         fs::write(&folder, "in its place").unwrap();

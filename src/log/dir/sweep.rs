@@ -75,7 +75,8 @@ mod tests {
     #[test]
     fn only_dead_daemons_files_go() {
         let dir = std::env::temp_dir().join(format!("boxd-sweep-{}", fastrand::u64(..)));
-        let limits = LogLimits { file_bytes_max: 1, total_bytes_max: 1, memory_bytes_max: 1 };
+        let limits =
+            LogLimits { file_bytes_max: 1, total_bytes_max: 1, memory_bytes_max: 1, memory_files_max: 1 };
         let living =
             LogDir::open(&dir, 0xaaaa_aaaa, limits.clone(), Duration::ZERO, Custody::none()).unwrap();
         for name in [

@@ -60,8 +60,8 @@ impl Log {
             for FoundSegment { segment, end } in &found {
                 extents.lose(segment.base().max(extents.end()));
                 if *end > extents.end() {
-                    dir.add(end - extents.end(), segment.is_memory());
-                    extents.grow(segment, *end);
+                    let bytes = end - extents.end();
+                    dir.add(bytes, segment, extents.grow(segment, *end));
                 }
             }
             let ordered = runs.iter().filter(|run| run.stream() == stream).map(|run| run.end()).max();

@@ -5,15 +5,19 @@ use std::sync::atomic::Ordering;
 use super::account::Account;
 use super::{Log, lock};
 use crate::clock;
-use crate::log::retention::Weight;
+use crate::log::retention::{Budget, Weight};
 use crate::log::segment::{Extent, Extents};
 use crate::log::{OutputStream, retention};
 
 /// A stream is not cut below this, except that all of it goes when no follower is about to read it.
 const FLOOR_BYTES: u64 = 256 * 1024;
 
-/// A process keeps at most this much output in memory while the disk refuses, of each stream.
+/// A stream keeps so much in memory while the disk refuses, whether somebody follows it or not.
 const MEMORY_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The part of the memory of all logs that one stream may take for followers who are about to read it. A follower that is
+/// further behind than this is lapped at once and by all of it: so it meets one gap, and has room again.
+const FOLLOWED_SHARE: u64 = 8;
 
 /// Whether the last segment of a stream stays, which may be written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +48,7 @@ impl Log {
             }
         }
         self.trim_stream(stream);
-        if self.dir.stored() > self.dir.limits.total_bytes_max {
-            self.dir.enforce_budget();
-        }
+        self.dir.enforce_budgets();
     }
 
     /// Drops what nobody is spared for any more.
@@ -70,9 +72,19 @@ impl Log {
     }
 
     /// What this log has to give up before others when the budget is spent.
-    pub(in crate::log) fn weight(&self) -> Option<Weight> {
+    pub(in crate::log) fn weight(&self, budget: Budget) -> Option<Weight> {
         let account = lock(&self.account);
-        Weight::new(account.stored(), account.sealed.is_some(), self.id)
+        let stored = match budget {
+            Budget::All => account.stored(),
+            Budget::Memory | Budget::MemoryFiles => account.stdout.in_memory() + account.stderr.in_memory(),
+        };
+        Weight::new(stored, account.sealed.is_some(), self.id)
+    }
+
+    /// Whether the process is over and nobody reads its output.
+    pub(in crate::log) fn is_idle(&self) -> bool {
+        let account = lock(&self.account);
+        account.sealed.is_some() && account.followers.is_empty()
     }
 
     /// Bytes kept only because a follower has yet to read them.
@@ -84,7 +96,10 @@ impl Log {
         let cap = self.dir.limits.file_bytes_max;
         // Whole segments are dropped, so up to two of them over the cap are nobody's protection.
         let segment_bytes = retention::segment_bytes(cap, self.dir.limits.total_bytes_max);
-        let over = |extents: &Extents| extents.stored().saturating_sub(cap.saturating_add(2 * segment_bytes));
+        let over = |extents: &Extents| {
+            let over_cap = extents.stored().saturating_sub(cap.saturating_add(2 * segment_bytes));
+            over_cap.max(extents.in_memory().saturating_sub(MEMORY_BYTES_MAX))
+        };
         over(&account.stdout) + over(&account.stderr)
     }
 
@@ -96,38 +111,68 @@ impl Log {
     }
 
     /// Drops the older half of each stream, down to a floor, and gives the bytes that this freed.
-    pub(in crate::log) fn halve(&self) -> u64 {
-        self.unprotected.store(true, Ordering::Relaxed);
-        let freed = |stream| {
-            let stored = lock(&self.account).stream(stream).stored();
-            self.retain(stream, (stored / 2).max(FLOOR_BYTES), Last::Stays)
+    pub(in crate::log) fn halve(&self, budget: Budget) -> u64 {
+        let halve = match budget {
+            Budget::All => Self::halve_stream,
+            Budget::Memory | Budget::MemoryFiles => Self::halve_memory,
         };
-        OutputStream::BOTH.into_iter().map(freed).sum()
+        OutputStream::BOTH.into_iter().map(|stream| halve(self, stream)).sum()
     }
 
-    /// Drops both streams, but not one whose end a follower is about to read: that one keeps its last bytes. Who writes goes
-    /// on in a new segment.
-    pub(in crate::log) fn clear(&self) {
+    fn halve_stream(&self, stream: OutputStream) -> u64 {
         self.unprotected.store(true, Ordering::Relaxed);
+        let stored = lock(&self.account).stream(stream).stored();
+        self.retain(stream, (stored / 2).max(FLOOR_BYTES), Last::Stays)
+    }
+
+    fn halve_memory(&self, stream: OutputStream) -> u64 {
+        self.give_up(|account| {
+            let extents = account.stream_mut(stream);
+            // Who is lapped now is lapped by all that was kept for followers.
+            let half = (extents.in_memory() / 2).min(MEMORY_BYTES_MAX);
+            extents.give_up_memory(half, None)
+        })
+    }
+
+    /// Drops both streams, or what of them is in memory, but not one whose end a follower is about to read: that one keeps its
+    /// last bytes. Who writes goes on in a new segment.
+    pub(in crate::log) fn clear(&self, budget: Budget) {
         for stream in OutputStream::BOTH {
-            self.retain(stream, FLOOR_BYTES, Last::Goes);
+            match budget {
+                Budget::All => {
+                    self.unprotected.store(true, Ordering::Relaxed);
+                    self.retain(stream, FLOOR_BYTES, Last::Goes);
+                }
+                Budget::Memory | Budget::MemoryFiles => {
+                    self.give_up(|account| {
+                        let goes = self.is_read(account, stream);
+                        if goes { account.stream_mut(stream).give_up_all_memory() } else { Vec::new() }
+                    });
+                }
+            }
         }
     }
 
     /// Drops what a stream has beyond `cap` and gives the bytes that this freed.
     fn retain(&self, stream: OutputStream, cap: u64, last: Last) -> u64 {
-        let freed = {
-            let mut account = lock(&self.account);
-            let spared = self.spared(&account, stream);
-            let goes_whole = last == Last::Goes
-                && self.slowest(&account, stream).is_none_or(|at| at >= account.stream(stream).end());
+        self.give_up(|account| {
+            let (spared, spared_in_memory) = self.spared(account, stream);
+            let goes_whole = last == Last::Goes && self.is_read(account, stream);
             let extents = account.stream_mut(stream);
             let ends = extents.list().iter().map(|extent| extent.end);
             let drop_first =
                 if goes_whole { usize::MAX } else { retention::droppable(ends, extents.end(), cap, spared) };
             let mut freed = extents.give_up(drop_first);
-            let memory_max = if self.dir.is_memory_full() { MEMORY_BYTES_MAX / 4 } else { MEMORY_BYTES_MAX };
-            freed.extend(extents.give_up_memory(memory_max));
+            freed.extend(extents.give_up_memory(MEMORY_BYTES_MAX, spared_in_memory));
+            freed
+        })
+    }
+
+    /// Takes stretches of a stream out of the account, deletes them, and gives the bytes that this freed.
+    fn give_up(&self, pick: impl FnOnce(&mut Account) -> Vec<Extent>) -> u64 {
+        let freed = {
+            let mut account = lock(&self.account);
+            let freed = pick(&mut account);
             if !freed.is_empty() {
                 let starts = account.starts();
                 account.order.forget_before(starts);
@@ -135,33 +180,46 @@ impl Log {
             freed
         };
         for extent in &freed {
-            self.dir.sub(extent.len(), extent.segment.is_memory());
+            self.dir.sub(extent);
             // Who reads it now goes on to its end.
             extent.segment.remove();
         }
         freed.iter().map(Extent::len).sum()
     }
 
-    /// The lowest offset that a follower worth sparing has yet to read, unless the budget is spent.
-    fn spared(&self, account: &Account, stream: OutputStream) -> Option<u64> {
-        if account.followers.is_empty() {
-            return None;
+    /// The lowest offsets that a follower worth sparing has yet to read: of all, and of those that memory is kept for.
+    fn spared(&self, account: &Account, stream: OutputStream) -> (Option<u64>, Option<u64>) {
+        if account.followers.is_empty() || !self.is_protected() {
+            return (None, None);
         }
+        let share = self.dir.limits.memory_bytes_max / FOLLOWED_SHARE;
+        let in_reach = account.stream(stream).end().saturating_sub(share);
+        let unread = || self.unread(account, stream);
+        (unread().min(), unread().filter(|at| *at >= in_reach).min())
+    }
+
+    /// Whether followers are spared: not while the budget is spent.
+    fn is_protected(&self) -> bool {
         if self.unprotected.load(Ordering::Relaxed) {
             let calm = self.dir.stored() < self.dir.limits.total_bytes_max / 4 * 3;
             if !calm {
-                return None;
+                return false;
             }
             self.unprotected.store(false, Ordering::Relaxed);
         }
-        self.slowest(account, stream)
+        true
     }
 
-    /// The lowest offset that a follower worth sparing has yet to read.
-    fn slowest(&self, account: &Account, stream: OutputStream) -> Option<u64> {
+    /// Whether no follower worth sparing has yet to read anything of a stream.
+    fn is_read(&self, account: &Account, stream: OutputStream) -> bool {
+        self.unread(account, stream).all(|at| at >= account.stream(stream).end())
+    }
+
+    /// The lowest offset that each follower worth sparing has yet to read.
+    fn unread(&self, account: &Account, stream: OutputStream) -> impl Iterator<Item = u64> {
         let now = clock::boot_ms();
-        let unread = |offset: u64| account.arrivals.came_ms(stream, offset).unwrap_or(now);
-        let spared = account.followers.values().filter(|p| {
+        let oldest = move |offset: u64| account.arrivals.came_ms(stream, offset).unwrap_or(now);
+        let spared = account.followers.values().filter(move |p| {
             // A file of a forgotten process is kept for anybody who reads it.
             if !p.is_follower && !self.is_removed() {
                 return false;
@@ -169,8 +227,8 @@ impl Log {
             let moved = p.moved_ms();
             // The search for the age of the oldest unread byte is only needed when the follower stood still.
             now.saturating_sub(moved) < retention::STALL_MS
-                || !retention::is_stalled(now, moved, unread(p.offset(stream)))
+                || !retention::is_stalled(now, moved, oldest(p.offset(stream)))
         });
-        spared.map(|p| p.offset(stream)).min()
+        spared.map(move |p| p.offset(stream))
     }
 }

@@ -137,8 +137,12 @@ impl Bench {
     fn new() -> Self {
         let folder = std::env::temp_dir().join(format!("boxd-model-{:016x}", fastrand::u64(..)));
         let ids = IdSource::new();
-        let limits =
-            LogLimits { file_bytes_max: 1 << 20, total_bytes_max: 1 << 30, memory_bytes_max: 1 << 20 };
+        let limits = LogLimits {
+            file_bytes_max: 1 << 20,
+            total_bytes_max: 1 << 30,
+            memory_bytes_max: 1 << 20,
+            memory_files_max: 1 << 10,
+        };
         let logs = LogDir::open(&folder, ids.boot(), limits, Duration::MAX, Custody::none()).unwrap();
         let memory = Memory { count_max: REMEMBERED, age: AGE, bytes_max: usize::MAX };
         let pidfd = Arc::new(PidFd::open(std::process::id()).unwrap());
