@@ -39,7 +39,7 @@ use crate::terminal::{self, Terminals, Viewer};
 use crate::underway::Underway;
 
 use opening::{
-    Start, family, home, keep_in_order, open_files, open_logs, open_terminals, open_uploads, process_table,
+    Start, family, home, keep_in_order, open_files, open_terminals, open_uploads, process_table,
     resume_monitors,
 };
 
@@ -110,9 +110,10 @@ impl Deaths {
 impl Sandbox {
     /// Opens the log folder, starts the threads, and goes on where an earlier worker was killed.
     pub(crate) fn open(config: &Config, runtime: &Runtime, kept: Option<FromKeeper>) -> io::Result<Self> {
-        let Start { ids, custody, mut history, mut held, orphaned, since_ms, deaths, environment, restarts } =
-            Start::new(kept)?;
-        let logs = open_logs(config, &ids, custody.clone())?;
+        let start = Start::new(kept)?;
+        let logs = start.open_logs(config)?;
+        let Start { ids, mut history, mut held, orphaned, since_ms, deaths, environment, restarts, .. } =
+            start;
         let pump = Pump::start(config.pump_threads, Box::new(runtime.clone()))?;
         let shell = Shell::find(config.shell.clone(), config.shell_args.clone(), std::env::var_os("PATH"));
         let (degradation, custody) = (logs.degradation.clone(), logs.custody.clone());

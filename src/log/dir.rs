@@ -64,7 +64,7 @@ pub(crate) struct LogDir {
     enforcing: Mutex<()>,
     /// The number that begins the ids of this daemon.
     boot: u32,
-    /// Held for as long as the daemon lives; another one when the folder is made again.
+    /// Held for as long as the daemon lives; another one when the folder is made again, none while it was never of use.
     lock: Mutex<Option<File>>,
     /// What is counted of all logs.
     pub(crate) counters: LogCounters,
@@ -86,7 +86,28 @@ impl LogDir {
         let path = path.canonicalize()?;
         let lock = share_lock(&path, boot)?;
         sweep::sweep(&path, leftovers_age);
-        Ok(Arc::new(Self {
+        Ok(Arc::new(Self::new(path, boot, limits, custody, Some(lock))))
+    }
+
+    /// Opens the folder for a worker that goes on where another has ended. Commands run, and what they print can be in memory: a
+    /// folder that is of no use now is said to refuse, and tried again.
+    pub(crate) fn reopen(
+        path: &Path,
+        boot: u32,
+        limits: LogLimits,
+        leftovers_age: Duration,
+        custody: Custody,
+    ) -> Arc<Self> {
+        Self::open(path, boot, limits.clone(), leftovers_age, custody.clone()).unwrap_or_else(|error| {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            let dir = Self::new(path, boot, limits, custody, None);
+            dir.refused(&error);
+            Arc::new(dir)
+        })
+    }
+
+    fn new(path: PathBuf, boot: u32, limits: LogLimits, custody: Custody, lock: Option<File>) -> Self {
+        Self {
             path,
             limits,
             custody,
@@ -96,10 +117,10 @@ impl LogDir {
             logs: Mutex::default(),
             enforcing: Mutex::new(()),
             boot,
-            lock: Mutex::new(Some(lock)),
+            lock: Mutex::new(lock),
             counters: LogCounters::default(),
             degradation: Arc::default(),
-        }))
+        }
     }
 
     /// The absolute path of the folder.

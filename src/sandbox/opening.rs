@@ -131,8 +131,10 @@ pub(super) fn confining(folder: &Path, errno: rustix::io::Errno) -> io::Error {
 
 /// Where this worker begins.
 pub(super) struct Start {
+    /// No worker was there before it.
+    is_first: bool,
     pub(super) ids: IdSource,
-    pub(super) custody: Custody,
+    custody: Custody,
     pub(super) history: History,
     pub(super) held: BTreeMap<Key, Held>,
     pub(super) orphaned: Orphaned,
@@ -146,6 +148,7 @@ impl Start {
     pub(super) fn new(kept: Option<FromKeeper>) -> io::Result<Self> {
         let Some(FromKeeper { packets, handover }) = kept else {
             return Ok(Self {
+                is_first: true,
                 ids: IdSource::new(),
                 custody: Custody::none(),
                 history: History::default(),
@@ -160,6 +163,7 @@ impl Start {
         let is_row = handover.recent_deaths >= DEATHS_IN_A_ROW;
         let died = handover.died.filter(|_| is_row);
         let deaths = died.map(|last| Deaths { count: handover.recent_deaths, last });
+        let is_first = handover.journal.is_none();
         let (journal, frames) = match handover.journal {
             Some(journal) => Journal::resume(journal)?,
             None => (Journal::new()?, Vec::new()),
@@ -168,6 +172,7 @@ impl Start {
         let ids = history.boot.map_or_else(IdSource::new, |boot| IdSource::resume(boot, history.next));
         let custody = Custody::new(Outbox::new(packets, handover.bell), journal, handover.is_followed)?;
         Ok(Self {
+            is_first,
             ids,
             environment: Environment::open(std::env::vars_os(), custody.clone(), &frames),
             custody,
@@ -179,21 +184,26 @@ impl Start {
             restarts: handover.restarts,
         })
     }
-}
 
-/// The folder of the logs.
-pub(super) fn open_logs(config: &Config, ids: &IdSource, custody: Custody) -> io::Result<Arc<LogDir>> {
-    let limits = LogLimits {
-        file_bytes_max: config.retention.file_bytes_max,
-        total_bytes_max: config.retention.total_bytes_max,
-        memory_bytes_max: config.retention.memory_bytes_max,
-        memory_files_max: descriptors::limit() / MEMORY_FILES_SHARE,
-    };
-    let logs = LogDir::open(&config.log_dir, ids.boot(), limits, config.retention.finished_age, custody)?;
-    if config.user.is_some() {
-        open_to_others(logs.path());
+    /// The folder of the logs. That it is of no use is an error for the first worker alone: the others find commands that run.
+    pub(super) fn open_logs(&self, config: &Config) -> io::Result<Arc<LogDir>> {
+        let limits = LogLimits {
+            file_bytes_max: config.retention.file_bytes_max,
+            total_bytes_max: config.retention.total_bytes_max,
+            memory_bytes_max: config.retention.memory_bytes_max,
+            memory_files_max: descriptors::limit() / MEMORY_FILES_SHARE,
+        };
+        let (path, boot, age) = (&config.log_dir, self.ids.boot(), config.retention.finished_age);
+        let logs = if self.is_first {
+            LogDir::open(path, boot, limits, age, self.custody.clone())?
+        } else {
+            LogDir::reopen(path, boot, limits, age, self.custody.clone())
+        };
+        if config.user.is_some() {
+            open_to_others(logs.path());
+        }
+        Ok(logs)
     }
-    Ok(logs)
 }
 
 /// Starts what runs as long as the daemon, and the start-up command.

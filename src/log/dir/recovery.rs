@@ -51,7 +51,7 @@ impl LogDir {
     pub(crate) fn restore(&self) -> io::Result<()> {
         // One at a time: whoever comes second finds it there.
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.path.is_dir() {
+        if lock.is_some() && self.path.is_dir() {
             return Ok(());
         }
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
@@ -91,6 +91,24 @@ mod tests {
         let lock = fs::File::open(folder.join("00000007.lock")).unwrap();
         assert!(!crate::sys::file::try_lock(&lock).unwrap(), "the daemon holds it");
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "a trial leaves nothing behind");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_worker_that_goes_on_needs_no_folder() {
+        let folder = std::env::temp_dir().join(format!("boxd-recovery-{}", fastrand::u64(..)));
+        fs::write(&folder, "in its place").unwrap();
+        let limits =
+            LogLimits { file_bytes_max: 1, total_bytes_max: 1, memory_bytes_max: 1, memory_files_max: 1 };
+        let first = LogDir::open(&folder, 7, limits.clone(), Duration::MAX, Custody::none());
+        assert!(first.is_err(), "there it is an error of who starts it");
+        let dir = LogDir::reopen(&folder, 7, limits, Duration::MAX, Custody::none());
+        assert!(dir.degradation.is_set(Trouble::Logs));
+        fs::remove_file(&folder).unwrap();
+        fs::create_dir(&folder).unwrap();
+        dir.trial().unwrap();
+        let lock = fs::File::open(folder.join("00000007.lock")).unwrap();
+        assert!(!crate::sys::file::try_lock(&lock).unwrap(), "the daemon holds it");
         fs::remove_dir_all(folder).unwrap();
     }
 }
