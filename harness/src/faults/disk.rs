@@ -7,9 +7,11 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::Signal;
+
 use super::{
     Suite,
-    daemon::{Daemon, Setup},
+    daemon::{Daemon, Setup, signal},
     follow::follow_script,
     report::Row,
     script::{End, Script},
@@ -20,6 +22,8 @@ const FAULT: &str = "No space on the disk of the logs";
 const MOUNT: &str = "mount -t tmpfs -o size=4m tmpfs logs && exec \"$0\" \"$@\"";
 /// The daemon asks a disk that refused again after five seconds.
 const ASKED_AGAIN: Duration = Duration::from_secs(6);
+/// Which read of its follower, of some dozens, ends the worker.
+const KILLED_AT_TURN: u32 = 5;
 
 pub(super) fn run(suite: &Suite) -> io::Result<Vec<Row>> {
     let words = ["unshare", "--mount", "sh", "-c", MOUNT].map(str::to_owned);
@@ -41,6 +45,7 @@ pub(super) fn run(suite: &Suite) -> io::Result<Vec<Row>> {
     }
     let mut full = Row::new(format!("{FAULT}: full before the command starts"));
     let mut fills = Row::new(format!("{FAULT}: fills under a command, is freed, and takes output again"));
+    let mut killed = Row::new(format!("{FAULT}: full when the worker is killed"));
     let mut random = Random::fork(suite.seed, 3);
     for round in 0..suite.times(1, 10, 50) {
         disk.fill()?;
@@ -51,6 +56,9 @@ pub(super) fn run(suite: &Suite) -> io::Result<Vec<Row>> {
             let script = one_stream(random.next() >> 16, round % 2, bytes, 50_000, 2);
             full.note(with_one_gap(&daemon, &name, &script, &mut || Ok(())));
         }
+        killed.tried += 1;
+        let script = one_stream(random.next() >> 16, round % 2, 10_000_000, 50_000, 2);
+        killed.note(over_a_kill(&daemon, &format!("killed-{round}"), &script));
         disk.free()?;
         fills.tried += 1;
         let script = one_stream(random.next() >> 16, round % 2, 1_300_000, 8_000, 50);
@@ -72,13 +80,15 @@ pub(super) fn run(suite: &Suite) -> io::Result<Vec<Row>> {
             format!("round {round}: {stored} bytes are on the disk that is free again")
         });
     }
-    for row in [&mut full, &mut fills] {
+    for row in [&mut full, &mut fills, &mut killed] {
         row.note(daemon.check().map_err(|error| error.to_string()));
     }
     "the command goes on to its exit code; a follower has every byte, or at most one gap and then the rest"
         .clone_into(&mut full.checked);
     "the same; afterwards new output is in files on the disk again".clone_into(&mut fills.checked);
-    Ok(vec![full, fills])
+    "the same over a cut, and perhaps a gap for the time without a follower: what is in memory outlives the worker"
+        .clone_into(&mut killed.checked);
+    Ok(vec![full, fills, killed])
 }
 
 fn one_stream(seed: u64, stream: usize, bytes: usize, lot: usize, pause_ms: u64) -> Script {
@@ -94,9 +104,26 @@ fn with_one_gap(
     script: &Script,
     meanwhile: &mut dyn FnMut() -> io::Result<()>,
 ) -> Result<(), String> {
-    match follow_script(daemon, name, script, meanwhile)? {
-        [0 | 1, 0 | 1] => Ok(()),
-        [live, late] => Err(format!("{name}: {live} gaps, and {late} when read again")),
+    follow_script(daemon, name, script, meanwhile)?.expect(name, 0)
+}
+
+/// Follows it while the worker is killed. That cuts its follower, once.
+fn over_a_kill(daemon: &Daemon, name: &str, script: &Script) -> Result<(), String> {
+    let mut worker = daemon.await_worker();
+    let (mut turns, mut kills) = (0, 0);
+    let followed = follow_script(daemon, name, script, &mut || {
+        turns += 1;
+        if turns == KILLED_AT_TURN
+            && let Some(worker) = worker.take()
+        {
+            signal(worker, Signal::KILL);
+            kills += 1;
+        }
+        Ok(())
+    })?;
+    match kills {
+        0 => Err(format!("{name}: it ended before the worker could be killed")),
+        kills => followed.expect(name, kills),
     }
 }
 
@@ -110,7 +137,7 @@ struct Disk {
 impl Disk {
     fn of(daemon: &Daemon) -> Self {
         let outside = daemon.logs();
-        let root = PathBuf::from(format!("/proc/{}/root", daemon.server()));
+        let root = PathBuf::from(format!("/proc/{}/root", daemon.keeper()));
         Self { folder: root.join(outside.strip_prefix("/").unwrap_or(&outside)), from_outside: outside }
     }
 

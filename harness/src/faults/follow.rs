@@ -198,14 +198,35 @@ impl Follower {
     }
 }
 
+/// How two readers got through the output of a script, which was all there but for the gaps.
+#[derive(Debug)]
+pub(super) struct Followed {
+    /// Of who followed it, and of who read it again afterwards.
+    pub(super) live_gaps: usize,
+    pub(super) late_gaps: usize,
+    /// Connections of both that ended before their stream did.
+    pub(super) cuts: usize,
+}
+
+impl Followed {
+    /// Whether nobody met more than one gap on a connection, or more cuts than there were reasons for.
+    pub(super) fn expect(&self, name: &str, cuts_max: usize) -> Result<(), String> {
+        let Self { live_gaps, late_gaps, cuts } = *self;
+        if live_gaps <= 1 + cuts && late_gaps <= 1 && cuts <= cuts_max {
+            return Ok(());
+        }
+        Err(format!("{name}: {live_gaps} gaps, and {late_gaps} when read again; {cuts} cuts"))
+    }
+}
+
 /// Starts a script and follows it on one connection, doing something each time that output has come. Then asks for its exit
-/// code, and reads the log once more. The gaps that the two readers met: only a script that writes to one stream can have any.
+/// code, and reads the log once more. A connection that is cut is followed by another. Only a script that writes to one stream can have gaps.
 pub(super) fn follow_script(
     daemon: &Daemon,
     name: &str,
     script: &Script,
     meanwhile: &mut dyn FnMut() -> io::Result<()>,
-) -> Result<[usize; 2], String> {
+) -> Result<Followed, String> {
     let command = script.command(&daemon.marks(), name).map_err(|error| error.to_string())?;
     daemon.api().start(&json!({ "name": name, "command": command }))?;
     let output = Arc::new(script.output());
@@ -215,6 +236,7 @@ pub(super) fn follow_script(
         while live.result.is_none() && live.read_some(&mut exchange, &deadline)? {
             meanwhile().map_err(|error| error.to_string())?;
         }
+        live.cuts += usize::from(live.result.is_none());
     }
     live.finish(daemon.api(), PATIENCE)?;
     let code = daemon.api().over(name)?["exitCode"].as_i64();
@@ -223,8 +245,5 @@ pub(super) fn follow_script(
     }
     let mut late = Follower::new(name, output);
     late.finish(daemon.api(), PATIENCE).map_err(|loss| format!("a late reader: {loss}"))?;
-    match live.cuts + late.cuts {
-        0 => Ok([live.gaps.len(), late.gaps.len()]),
-        cuts => Err(format!("{name}: {cuts} cuts")),
-    }
+    Ok(Followed { live_gaps: live.gaps.len(), late_gaps: late.gaps.len(), cuts: live.cuts + late.cuts })
 }

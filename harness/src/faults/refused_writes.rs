@@ -5,7 +5,7 @@ use std::io;
 use super::{
     Suite,
     daemon::{Daemon, Setup},
-    follow::follow_script,
+    follow::{Followed, follow_script},
     report::Row,
     script::{End, Script},
     strace::Injection,
@@ -60,9 +60,12 @@ fn refuse(suite: &Suite, refusals: &[(&str, &str)]) -> io::Result<Row> {
         let last = refusals.last().map_or("", |(call, _)| call);
         // A call that took its time stands on two lines, and only its name on the second.
         let hits = injected(&trace).filter(|line| line.contains(last)).count();
-        let result = result.and_then(|gaps| match gaps {
-            [_, late] if late > usize::from(is_lossy) => Err(format!("a late reader meets {late} gaps")),
-            _ => Ok(()),
+        let result = result.and_then(|followed| match followed {
+            Followed { cuts: cuts @ 1.., .. } => Err(format!("{cuts} cuts")),
+            Followed { late_gaps, .. } if late_gaps > usize::from(is_lossy) => {
+                Err(format!("a late reader meets {late_gaps} gaps"))
+            }
+            Followed { .. } => Ok(()),
         });
         row.note(result.map_err(|loss| format!("{loss} ({}, call {nth}, {hits} hits)", words.join(", "))));
         row.tried += hits;
