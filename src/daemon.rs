@@ -100,8 +100,7 @@ fn serve(config: &Config, mut kept: Option<FromKeeper>) -> Result<ExitCode, Stri
     let packets = kept.as_ref().map(|kept| kept.packets.clone());
     let before = kept.as_mut().map(|kept| (kept.handover.upgrades, kept.handover.upgrade.take()));
     let (count, report) = before.unwrap_or_default();
-    let sandbox = Sandbox::open(config, &runtime, kept)
-        .map_err(|error| format!("the log folder {} cannot be used: {error}", config.log_dir.display()))?;
+    let sandbox = Sandbox::open(config, &runtime, kept).map_err(|error| error.to_string())?;
     let upgrader = Arc::new(Upgrader::new(count, report, sandbox.attempt()));
     let tunnel = sandbox.tunnel();
     let (ending, custody) = (sandbox.clone(), sandbox.custody().clone());

@@ -39,8 +39,8 @@ use crate::terminal::{self, Terminals, Viewer};
 use crate::underway::Underway;
 
 use opening::{
-    Start, family, home, keep_in_order, open_files, open_terminals, open_uploads, process_table,
-    resume_monitors,
+    Start, family, home, keep_in_order, open_terminals, open_uploads, process_table, resume_monitors,
+    started_in,
 };
 
 pub(crate) use figures::{Figures, OutputFigures, OwnFigures, ProcessFigures};
@@ -111,7 +111,9 @@ impl Sandbox {
     /// Opens the log folder, starts the threads, and goes on where an earlier worker was killed.
     pub(crate) fn open(config: &Config, runtime: &Runtime, kept: Option<FromKeeper>) -> io::Result<Self> {
         let start = Start::new(kept)?;
-        let logs = start.open_logs(config)?;
+        let (home, working_dir) = (home(config), started_in()?);
+        let logs = start.open_logs(config, &working_dir)?;
+        let files = start.open_files(config, home.clone(), &working_dir)?;
         let Start { ids, mut history, mut held, orphaned, since_ms, deaths, environment, restarts, .. } =
             start;
         let pump = Pump::start(config.pump_threads, Box::new(runtime.clone()))?;
@@ -157,13 +159,11 @@ impl Sandbox {
             runtime.spawn(deaths.tell(supervisor.logs.degradation.clone())).detach();
         }
         keep_in_order(config, &supervisor);
-        let home = home(config);
-        let working_dir = std::env::current_dir()?;
         let uploads = open_uploads(config, runtime);
         Ok(Self {
             drives: Drives::new(config, supervisor.clone()),
             supervisor,
-            files: open_files(config, home.clone(), &working_dir)?,
+            files,
             uploads,
             tunnelled,
             terminals,

@@ -11,6 +11,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
@@ -26,8 +27,8 @@ const LINKS_MAX: usize = 40;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Root {
-    /// `None` without confinement.
-    confined: Option<OwnedFd>,
+    /// `None` without confinement. Empty as long as the folder was never there.
+    confined: Option<OnceLock<OwnedFd>>,
     /// Where it is for the host.
     host: PathBuf,
 }
@@ -49,22 +50,33 @@ impl Root {
         Self { confined: None, host: "/".into() }
     }
 
-    /// A folder of the host, and nothing beyond it.
+    /// A folder of the host, and nothing beyond it. It is opened by whoever needs it first.
+    pub(crate) fn confined(folder: &Path) -> Self {
+        Self { confined: Some(OnceLock::new()), host: folder.to_owned() }
+    }
+
+    /// Opens the folder, if it is not open yet.
     ///
     /// # Errors
     /// It is none, or the kernel cannot confine (before Linux 5.6).
-    pub(crate) fn confined(folder: &Path) -> Result<Self, Errno> {
-        let opened =
-            rustix::fs::open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let root = Self { confined: Some(opened), host: folder.to_owned() };
-        root.folder(Path::new("/"))?;
-        Ok(root)
+    pub(crate) fn check(&self) -> Result<(), Errno> {
+        self.folder(Path::new("/")).map(drop)
+    }
+
+    fn opened<'a>(&self, confined: &'a OnceLock<OwnedFd>) -> Result<&'a OwnedFd, Errno> {
+        if let Some(root) = confined.get() {
+            return Ok(root);
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(&self.host, flags, Mode::empty())?;
+        Ok(confined.get_or_init(|| root))
     }
 
     /// Opens what `path` means: an absolute one, cleaned.
     pub(crate) fn open(&self, path: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
         let flags = flags | OFlags::CLOEXEC;
-        let Some(root) = &self.confined else { return rustix::fs::openat(CWD, path, flags, mode) };
+        let Some(confined) = &self.confined else { return rustix::fs::openat(CWD, path, flags, mode) };
+        let root = self.opened(confined)?;
         let relative = match path.as_os_str().as_bytes() {
             b"/" => OsStr::new("."),
             bytes => OsStr::from_bytes(bytes.strip_prefix(b"/").unwrap_or(bytes)),
@@ -202,7 +214,7 @@ mod tests {
     #[test]
     fn nothing_leads_out_of_a_root() {
         let dir = folder();
-        let root = Root::confined(&dir.join("in")).unwrap();
+        let root = Root::confined(&dir.join("in"));
         assert_eq!(read(&root, "/file").as_deref(), Ok("inside"));
         assert_eq!(read(&root, "/sub/up").as_deref(), Ok("inside"));
         assert_eq!(read(&root, "/sub/top").as_deref(), Ok("inside"));
@@ -218,6 +230,18 @@ mod tests {
             assert_eq!(path, Path::new(leads_to));
             assert_eq!(entry.stat.is_some(), leads_to.ends_with("file"), "{link}");
         }
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_root_that_is_not_there_yet_confines_when_it_is() {
+        let dir = folder();
+        let root = Root::confined(&dir.join("later"));
+        assert_eq!(root.check(), Err(Errno::NOENT));
+        assert_eq!(read(&root, "/secret"), Err(Errno::NOENT));
+        std::fs::rename(dir.join("in"), dir.join("later")).unwrap();
+        assert_eq!(read(&root, "/file").as_deref(), Ok("inside"));
+        assert_eq!(read(&root, "/../secret"), Err(Errno::NOENT));
         std::fs::remove_dir_all(&dir).unwrap();
     }
 

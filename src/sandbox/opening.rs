@@ -1,7 +1,9 @@
 //! What a sandbox begins with: where this worker starts, and the parts that its settings make.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -80,23 +82,16 @@ fn open_to_others(folder: &Path) {
     }
 }
 
-pub(super) fn open_files(config: &Config, home: Option<PathBuf>, here: &Path) -> io::Result<Files> {
-    let (root, here) = match &config.root {
-        None => (Root::whole(), here),
-        // Inside a root the daemon stands nowhere.
-        Some(folder) => (Root::confined(folder).map_err(|errno| confining(folder, errno))?, Path::new("/")),
-    };
-    let working_dir = config.working_dir.as_deref().unwrap_or(here);
-    sweep(&config.log_dir, &root);
-    let pending = Pending::new(&config.log_dir);
-    if let Err(error) = &pending {
-        tracing::debug!(%error, "names of files that are being replaced are not noted");
-    }
-    let user = config.user.as_ref().map(|user| user.ids.clone());
-    Ok(Files::new(root, working_dir, home, user).noting(pending.ok()))
+/// The folder that the daemon was started in, by its name, also when it is deleted: it can be made again.
+pub(super) fn started_in() -> io::Result<PathBuf> {
+    std::env::current_dir().or_else(|error| {
+        let there = std::fs::read_link("/proc/self/cwd")?;
+        // The kernel marks it.
+        let name = there.as_os_str().as_bytes().strip_suffix(b" (deleted)").ok_or(error)?;
+        Ok(PathBuf::from(OsStr::from_bytes(name)))
+    })
 }
 
-/// Whose `~` is meant.
 pub(super) fn home(config: &Config) -> Option<PathBuf> {
     let own_home = || user::home(std::env::var_os("HOME"));
     config.user.as_ref().map_or_else(own_home, |user| Some(user.home.clone()))
@@ -185,17 +180,48 @@ impl Start {
         })
     }
 
+    /// What the file API sees. That there is no root is an error for the first worker alone, too.
+    pub(super) fn open_files(
+        &self,
+        config: &Config,
+        home: Option<PathBuf>,
+        here: &Path,
+    ) -> io::Result<Files> {
+        let (root, here) = match &config.root {
+            None => (Root::whole(), here),
+            // Inside a root the daemon stands nowhere.
+            Some(folder) => (Root::confined(folder), Path::new("/")),
+        };
+        match (root.check(), &config.root) {
+            (Err(errno), Some(folder)) if self.is_first => return Err(confining(folder, errno)),
+            (Err(errno), _) => tracing::error!(%errno, "the file API sees no folder for now"),
+            (Ok(()), _) => {}
+        }
+        let working_dir = config.working_dir.as_deref().unwrap_or(here);
+        sweep(&config.log_dir, &root);
+        let pending = Pending::new(&config.log_dir);
+        if let Err(error) = &pending {
+            tracing::debug!(%error, "names of files that are being replaced are not noted");
+        }
+        let user = config.user.as_ref().map(|user| user.ids.clone());
+        Ok(Files::new(root, working_dir, home, user).noting(pending.ok()))
+    }
+
     /// The folder of the logs. That it is of no use is an error for the first worker alone: the others find commands that run.
-    pub(super) fn open_logs(&self, config: &Config) -> io::Result<Arc<LogDir>> {
+    pub(super) fn open_logs(&self, config: &Config, here: &Path) -> io::Result<Arc<LogDir>> {
         let limits = LogLimits {
             file_bytes_max: config.retention.file_bytes_max,
             total_bytes_max: config.retention.total_bytes_max,
             memory_bytes_max: config.retention.memory_bytes_max,
             memory_files_max: descriptors::limit() / MEMORY_FILES_SHARE,
         };
-        let (path, boot, age) = (&config.log_dir, self.ids.boot(), config.retention.finished_age);
+        let (path, boot, age) = (&here.join(&config.log_dir), self.ids.boot(), config.retention.finished_age);
         let logs = if self.is_first {
-            LogDir::open(path, boot, limits, age, self.custody.clone())?
+            let unusable = |error: io::Error| {
+                let what = format!("the log folder {} cannot be used: {error}", path.display());
+                io::Error::new(error.kind(), what)
+            };
+            LogDir::open(path, boot, limits, age, self.custody.clone()).map_err(unusable)?
         } else {
             LogDir::reopen(path, boot, limits, age, self.custody.clone())
         };
