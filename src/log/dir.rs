@@ -13,7 +13,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -66,6 +66,8 @@ pub(crate) struct LogDir {
     boot: u32,
     /// Held for as long as the daemon lives; another one when the folder is made again, none while it was never of use.
     lock: Mutex<Option<File>>,
+    /// Others may go through the folder.
+    is_passable: AtomicBool,
     /// What is counted of all logs.
     pub(crate) counters: LogCounters,
     /// Where it is said that the folder takes no output.
@@ -118,6 +120,7 @@ impl LogDir {
             enforcing: Mutex::new(()),
             boot,
             lock: Mutex::new(lock),
+            is_passable: AtomicBool::new(false),
             counters: LogCounters::default(),
             degradation: Arc::default(),
         }

@@ -69,19 +69,6 @@ pub(super) fn process_table(config: &Config) -> Arc<ProcessTable> {
     ProcessTable::new(memory, config.bounds.processes_max)
 }
 
-/// Lets others go through the log folder, to the file of a command that is too long for its line; they see no names, and the logs
-/// are the daemon's alone. A folder that is somebody else's is left as it is.
-fn open_to_others(folder: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let opened = std::fs::metadata(folder).and_then(|metadata| {
-        let mode = metadata.permissions().mode() | 0o011;
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode))
-    });
-    if let Err(error) = opened {
-        tracing::warn!(%error, "commands longer than 128 KiB cannot be read by the workload user");
-    }
-}
-
 /// The folder that the daemon was started in, by its name, also when it is deleted: it can be made again.
 pub(super) fn started_in() -> io::Result<PathBuf> {
     std::env::current_dir().or_else(|error| {
@@ -187,6 +174,7 @@ impl Start {
         home: Option<PathBuf>,
         here: &Path,
     ) -> io::Result<Files> {
+        let notes = here.join(&config.log_dir);
         let (root, here) = match &config.root {
             None => (Root::whole(), here),
             // Inside a root the daemon stands nowhere.
@@ -198,8 +186,8 @@ impl Start {
             (Ok(()), _) => {}
         }
         let working_dir = config.working_dir.as_deref().unwrap_or(here);
-        sweep(&config.log_dir, &root);
-        let pending = Pending::new(&config.log_dir);
+        sweep(&notes, &root);
+        let pending = Pending::new(&notes);
         if let Err(error) = &pending {
             tracing::debug!(%error, "names of files that are being replaced are not noted");
         }
@@ -226,7 +214,7 @@ impl Start {
             LogDir::reopen(path, boot, limits, age, self.custody.clone())
         };
         if config.user.is_some() {
-            open_to_others(logs.path());
+            logs.open_to_others();
         }
         Ok(logs)
     }

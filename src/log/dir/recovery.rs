@@ -3,9 +3,10 @@
 //! Each writer that was refused asks again by itself, as long as its command writes. So that the daemon is well again also when
 //! nobody writes any more, the folder is tried as long as it refuses.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -56,7 +57,27 @@ impl LogDir {
         }
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
         *lock = Some(share_lock(&self.path, self.boot)?);
+        if self.is_passable.load(Ordering::Relaxed) {
+            self.let_others_through();
+        }
         Ok(())
+    }
+
+    /// Lets others go through the folder, also when it is made again, to the file of a command that is too long for its line;
+    /// they see no names, and the logs are the daemon's alone. A folder that is somebody else's is left as it is.
+    pub(crate) fn open_to_others(&self) {
+        self.is_passable.store(true, Ordering::Relaxed);
+        self.let_others_through();
+    }
+
+    fn let_others_through(&self) {
+        let opened = fs::metadata(&self.path).and_then(|metadata| {
+            let mode = metadata.permissions().mode() | 0o011;
+            fs::set_permissions(&self.path, Permissions::from_mode(mode))
+        });
+        if let Err(error) = opened {
+            tracing::warn!(%error, "commands longer than 128 KiB cannot be read by the workload user");
+        }
     }
 
     /// Writes a file and deletes it.
@@ -73,15 +94,22 @@ impl LogDir {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::custody::Custody;
     use crate::log::LogLimits;
 
-    #[test]
-    fn a_folder_that_was_deleted_comes_back_with_its_lock() {
+    fn place() -> (PathBuf, LogLimits) {
         let folder = std::env::temp_dir().join(format!("boxd-recovery-{}", fastrand::u64(..)));
         let limits =
             LogLimits { file_bytes_max: 1, total_bytes_max: 1, memory_bytes_max: 1, memory_files_max: 1 };
+        (folder, limits)
+    }
+
+    #[test]
+    fn a_folder_that_was_deleted_comes_back_with_its_lock() {
+        let (folder, limits) = place();
         let dir = LogDir::open(&folder, 7, limits, Duration::MAX, Custody::none()).unwrap();
         fs::remove_dir_all(&folder).unwrap();
         fs::write(&folder, "in its place").unwrap();
@@ -95,11 +123,23 @@ mod tests {
     }
 
     #[test]
+    fn others_go_through_a_folder_that_was_made_again() {
+        let (folder, limits) = place();
+        let dir = LogDir::open(&folder, 7, limits, Duration::MAX, Custody::none()).unwrap();
+        let mode = || fs::metadata(&folder).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(), 0o700);
+        dir.open_to_others();
+        assert_eq!(mode(), 0o711);
+        fs::remove_dir_all(&folder).unwrap();
+        dir.trial().unwrap();
+        assert_eq!(mode(), 0o711);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
     fn a_worker_that_goes_on_needs_no_folder() {
-        let folder = std::env::temp_dir().join(format!("boxd-recovery-{}", fastrand::u64(..)));
+        let (folder, limits) = place();
         fs::write(&folder, "in its place").unwrap();
-        let limits =
-            LogLimits { file_bytes_max: 1, total_bytes_max: 1, memory_bytes_max: 1, memory_files_max: 1 };
         let first = LogDir::open(&folder, 7, limits.clone(), Duration::MAX, Custody::none());
         assert!(first.is_err(), "there it is an error of who starts it");
         let dir = LogDir::reopen(&folder, 7, limits, Duration::MAX, Custody::none());
